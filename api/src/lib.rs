@@ -1,0 +1,1 @@
+//! The custom resources that Sluice's controllers share: types, conditions, reasons, keys.

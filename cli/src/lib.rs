@@ -1,0 +1,1 @@
+//! Sluice, a GitOps toolkit for Kubernetes: the command line.

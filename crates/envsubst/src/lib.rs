@@ -1,0 +1,1 @@
+//! Variable substitution in manifests, as Flux's postBuild does it.

@@ -1,0 +1,1 @@
+//! Git sources over our own HTTPS and SSH transports.

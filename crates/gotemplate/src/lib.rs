@@ -1,0 +1,1 @@
+//! Go's text/template: compiled once, typed and printed as Go does.

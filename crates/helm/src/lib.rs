@@ -1,0 +1,1 @@
+//! The Helm engine: charts, values, rendering, release records.

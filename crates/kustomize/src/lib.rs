@@ -1,0 +1,1 @@
+//! kustomize build, native: a pure function from files to objects.

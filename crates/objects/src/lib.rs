@@ -1,0 +1,1 @@
+//! Object sets: identity, staging, normalisation, drift, inventory, health.

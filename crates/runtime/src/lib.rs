@@ -1,0 +1,1 @@
+//! What every controller needs once: client, flags, queue, watches, conditions, events, probes, metrics.

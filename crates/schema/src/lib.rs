@@ -1,0 +1,1 @@
+//! Kubernetes object schemas: OpenAPI tables, server-side apply, strategic merge, defaults, validation.

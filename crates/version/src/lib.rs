@@ -1,0 +1,1 @@
+//! Version constraints as Masterminds semver v3 reads them.

@@ -1,0 +1,1 @@
+//! YAML as the Kubernetes tools read and write it.

@@ -1,0 +1,1 @@
+//! Fetches sources and serves them as artifacts.

@@ -1,0 +1,1 @@
+//! What needs several rooms at once: scenarios, conversations, faults.
