@@ -10,6 +10,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::kinds::{InitialStatus, Kind};
+use crate::{helm, image, kustomize, notification, source};
 
 /// The schemas of a kind's two halves. Implemented by every kind's type.
 pub trait Schema {
@@ -25,8 +26,20 @@ pub trait Schema {
 /// The CRDs of all kinds, in the order of [`crate::kinds::ALL`].
 pub fn all() -> Vec<Value> {
     vec![
-        definition::<crate::source::GitRepository>(&crate::source::GitRepository::KIND),
-        definition::<crate::kustomize::Kustomization>(&crate::kustomize::Kustomization::KIND),
+        definition::<source::GitRepository>(&source::GitRepository::KIND),
+        definition::<source::OciRepository>(&source::OciRepository::KIND),
+        definition::<source::Bucket>(&source::Bucket::KIND),
+        definition::<source::HelmRepository>(&source::HelmRepository::KIND),
+        definition::<source::HelmChart>(&source::HelmChart::KIND),
+        definition::<source::ExternalArtifact>(&source::ExternalArtifact::KIND),
+        definition::<kustomize::Kustomization>(&kustomize::Kustomization::KIND),
+        definition::<helm::HelmRelease>(&helm::HelmRelease::KIND),
+        definition::<notification::Provider>(&notification::Provider::KIND),
+        definition::<notification::Alert>(&notification::Alert::KIND),
+        definition::<notification::Receiver>(&notification::Receiver::KIND),
+        definition::<image::ImageRepository>(&image::ImageRepository::KIND),
+        definition::<image::ImagePolicy>(&image::ImagePolicy::KIND),
+        definition::<image::ImageUpdateAutomation>(&image::ImageUpdateAutomation::KIND),
     ]
 }
 
@@ -168,4 +181,224 @@ fn drop_null(schema: &mut Map<String, Value>) {
         values.retain(|value| !value.is_null());
     }
     schema.remove("nullable");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+    use crate::kinds;
+
+    fn schemas() -> Vec<(String, Value)> {
+        all()
+            .into_iter()
+            .map(|mut crd| {
+                let name = crd["metadata"]["name"].as_str().unwrap().to_owned();
+                let schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take();
+                (name, schema)
+            })
+            .collect()
+    }
+
+    fn walk(path: &str, schema: &Value, visit: &mut impl FnMut(&str, &Map<String, Value>)) {
+        visit(path, schema.as_object().unwrap());
+        if let Some(Value::Object(properties)) = schema.get("properties") {
+            for (name, property) in properties {
+                walk(&format!("{path}.{name}"), property, visit);
+            }
+        }
+        for key in ["items", "additionalProperties"] {
+            if let Some(below) = schema.get(key) {
+                walk(&format!("{path}[]"), below, visit);
+            }
+        }
+    }
+
+    #[test]
+    fn schemas_are_structural_and_admit_no_null() {
+        let known: BTreeSet<&str> = [
+            "additionalProperties",
+            "default",
+            "description",
+            "enum",
+            "format",
+            "items",
+            "maxItems",
+            "maxLength",
+            "minItems",
+            "minLength",
+            "minimum",
+            "pattern",
+            "properties",
+            "required",
+            "type",
+            "x-kubernetes-list-map-keys",
+            "x-kubernetes-list-type",
+            "x-kubernetes-map-type",
+            "x-kubernetes-preserve-unknown-fields",
+            "x-kubernetes-validations",
+        ]
+        .into();
+        for (name, schema) in schemas() {
+            walk(&name, &schema, &mut |path, schema| {
+                for key in schema.keys() {
+                    assert!(known.contains(key.as_str()), "{path}: {key}");
+                }
+                let free = schema.contains_key("x-kubernetes-preserve-unknown-fields");
+                assert!(free || schema["type"].is_string(), "{path}: {schema:?}");
+                let values = schema.get("enum").and_then(Value::as_array);
+                assert!(values.is_none_or(|values| !values.contains(&Value::Null)));
+            });
+        }
+    }
+
+    #[test]
+    fn every_field_is_described() {
+        for (name, schema) in schemas() {
+            let Value::Object(properties) = &schema["properties"] else {
+                panic!("{name} has no properties");
+            };
+            for part in ["spec", "status"] {
+                let Some(part_schema) = properties.get(part) else {
+                    continue;
+                };
+                walk(
+                    &format!("{name}.{part}"),
+                    part_schema,
+                    &mut |path, schema| {
+                        // The items of a list of texts need no words of their own.
+                        assert!(
+                            path.ends_with("[]") || schema.contains_key("description"),
+                            "{path}"
+                        );
+                    },
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_has_its_definition() {
+        let names: Vec<_> = schemas().into_iter().map(|(name, _)| name).collect();
+        let expected: Vec<_> = kinds::ALL.iter().map(|kind| kind.crd_name()).collect();
+        assert_eq!(names, expected);
+    }
+
+    /// Makes up a value that a schema admits. `choices` decides which optional
+    /// fields it has; texts, lists and maps are not empty and optional flags
+    /// are set, since a field without content is not written back.
+    fn sample(schema: &Value, choices: &mut impl Iterator<Item = u8>) -> Value {
+        if let Some(values) = schema["enum"].as_array() {
+            let choice = usize::from(choices.next().unwrap_or(0));
+            return values[choice % values.len()].clone();
+        }
+        match schema["type"].as_str() {
+            Some("object") if schema.get("properties").is_some() => {
+                let required: Vec<_> = schema["required"].as_array().cloned().unwrap_or_default();
+                let mut object = Map::new();
+                for (name, property) in schema["properties"].as_object().unwrap() {
+                    if required.contains(&name.as_str().into())
+                        || !choices.next().unwrap_or(0).is_multiple_of(4)
+                    {
+                        object.insert(name.clone(), sample(property, choices));
+                    }
+                }
+                object.into()
+            }
+            Some("object") => match schema.get("additionalProperties") {
+                Some(values) => json!({ "key": sample(values, choices) }),
+                None => json!({ "name": "a" }),
+            },
+            Some("array") => {
+                let length = 1 + choices.next().unwrap_or(0) % 3;
+                (0..length)
+                    .map(|_| sample(&schema["items"], choices))
+                    .collect()
+            }
+            Some("boolean") => true.into(),
+            Some("integer") => i64::from(choices.next().unwrap_or(7)).into(),
+            Some("string") if schema["format"] == "date-time" => "2026-01-02T03:04:05Z".into(),
+            Some("string") => match schema["pattern"].as_str() {
+                Some(crate::duration::PATTERN) => "1h0.5m".into(),
+                _ => format!("text-{}", choices.next().unwrap_or(0)).into(),
+            },
+            _ => json!({ "any": [1, 0.5, null, { "thing": true }] }),
+        }
+    }
+
+    fn comes_back<T>(kind: &kinds::Kind, choices: &[u8])
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let schemas = schemas();
+        let (_, schema) = schemas
+            .iter()
+            .find(|(name, _)| *name == kind.crd_name())
+            .unwrap();
+        let mut object = sample(schema, &mut choices.iter().copied());
+        object["apiVersion"] = kind.api_version().into();
+        object["kind"] = kind.kind.into();
+        object["metadata"] = json!({ "name": "a" });
+        if object.get("spec").is_none() {
+            object["spec"] = sample(&schema["properties"]["spec"], &mut std::iter::repeat(0));
+        }
+        let typed: T = serde_json::from_value(object.clone()).unwrap();
+        assert_eq!(serde_json::to_value(typed).unwrap(), object);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn every_object_that_the_schema_admits_comes_back(
+            choices in prop::collection::vec(any::<u8>(), 0..400),
+        ) {
+            comes_back::<source::GitRepository>(&source::GitRepository::KIND, &choices);
+            comes_back::<source::OciRepository>(&source::OciRepository::KIND, &choices);
+            comes_back::<source::Bucket>(&source::Bucket::KIND, &choices);
+            comes_back::<source::HelmRepository>(&source::HelmRepository::KIND, &choices);
+            comes_back::<source::HelmChart>(&source::HelmChart::KIND, &choices);
+            comes_back::<source::ExternalArtifact>(&source::ExternalArtifact::KIND, &choices);
+            comes_back::<kustomize::Kustomization>(&kustomize::Kustomization::KIND, &choices);
+            comes_back::<helm::HelmRelease>(&helm::HelmRelease::KIND, &choices);
+            comes_back::<notification::Provider>(&notification::Provider::KIND, &choices);
+            comes_back::<notification::Alert>(&notification::Alert::KIND, &choices);
+            comes_back::<notification::Receiver>(&notification::Receiver::KIND, &choices);
+            comes_back::<image::ImageRepository>(&image::ImageRepository::KIND, &choices);
+            comes_back::<image::ImagePolicy>(&image::ImagePolicy::KIND, &choices);
+            comes_back::<image::ImageUpdateAutomation>(
+                &image::ImageUpdateAutomation::KIND,
+                &choices,
+            );
+        }
+    }
+
+    #[test]
+    fn an_object_without_a_specification_is_read() {
+        let object: kustomize::Kustomization = serde_json::from_value(json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+            "kind": "Kustomization",
+            "metadata": { "name": "a" },
+            "status": { "observedGeneration": -1 },
+        }))
+        .unwrap();
+        assert_eq!(object.spec, kustomize::KustomizationSpec::default());
+        assert_eq!(object.status.unwrap().observed_generation, Some(-1));
+    }
+
+    #[test]
+    fn an_unknown_value_of_an_enumeration_is_kept() {
+        let wire = json!({ "kind": "Novelty", "name": "a" });
+        let reference: kustomize::CrossNamespaceSourceReference =
+            serde_json::from_value(wire.clone()).unwrap();
+        assert_eq!(
+            reference.kind,
+            kustomize::SourceKind::Other("Novelty".to_owned())
+        );
+        assert_eq!(serde_json::to_value(reference).unwrap(), wire);
+    }
 }

@@ -1,6 +1,8 @@
 //! The kinds of the API: what they are called, how `kubectl` shows them and
 //! which controller serves them. One table for all who need to know.
 
+use crate::{helm, image, kustomize, notification, source};
+
 /// A controller of the toolkit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Controller {
@@ -142,6 +144,7 @@ pub const IMAGE_GROUP: &str = "image.toolkit.fluxcd.io";
 
 pub(crate) const SOURCE_CATEGORIES: &[&str] = &["all", "fluxcd", "fluxcd-sources"];
 pub(crate) const APPLIER_CATEGORIES: &[&str] = &["all", "fluxcd", "fluxcd-appliers"];
+pub(crate) const NOTIFICATION_CATEGORIES: &[&str] = &["all", "fluxcd", "fluxcd-notifications"];
 
 /// Keeps a Kustomization that applies the CRD from substituting variables in it.
 pub(crate) const NO_SUBSTITUTION: &[(&str, &str)] =
@@ -149,8 +152,20 @@ pub(crate) const NO_SUBSTITUTION: &[(&str, &str)] =
 
 /// All kinds, by group and in the order of dependence: what others refer to first.
 pub const ALL: &[Kind] = &[
-    crate::source::GitRepository::KIND,
-    crate::kustomize::Kustomization::KIND,
+    source::GitRepository::KIND,
+    source::OciRepository::KIND,
+    source::Bucket::KIND,
+    source::HelmRepository::KIND,
+    source::HelmChart::KIND,
+    source::ExternalArtifact::KIND,
+    kustomize::Kustomization::KIND,
+    helm::HelmRelease::KIND,
+    notification::Provider::KIND,
+    notification::Alert::KIND,
+    notification::Receiver::KIND,
+    image::ImageRepository::KIND,
+    image::ImagePolicy::KIND,
+    image::ImageUpdateAutomation::KIND,
 ];
 
 /// The kind of that group and name, whatever the version.
