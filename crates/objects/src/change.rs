@@ -70,7 +70,9 @@ pub fn written(changes: &[Change]) -> String {
 
 /// The log field of an apply: from subject to action.
 pub fn by_subject(changes: &[Change]) -> Value {
-    let entries = changes.iter().map(|c| (subject(&c.id), Value::from(c.action.as_str())));
+    let entries = changes
+        .iter()
+        .map(|c| (subject(&c.id), Value::from(c.action.as_str())));
     Value::Object(entries.collect())
 }
 
@@ -78,7 +80,9 @@ pub fn by_subject(changes: &[Change]) -> Value {
 pub fn by_action(changes: &[Change]) -> Value {
     let mut groups = Map::new();
     for change in changes {
-        let group = groups.entry(change.action.as_str()).or_insert_with(|| json!([]));
+        let group = groups
+            .entry(change.action.as_str())
+            .or_insert_with(|| json!([]));
         if let Value::Array(subjects) = group {
             subjects.push(Value::from(subject(&change.id)));
         }
@@ -93,7 +97,12 @@ mod tests {
     #[test]
     fn changes_are_said_as_flux_says_them() {
         let change = |kind: &str, namespace: &str, name: &str, action| Change {
-            id: ObjectId { namespace: namespace.into(), name: name.into(), group: String::new(), kind: kind.into() },
+            id: ObjectId {
+                namespace: namespace.into(),
+                name: name.into(),
+                group: String::new(),
+                kind: kind.into(),
+            },
             action,
         };
         let changes = [
@@ -103,9 +112,18 @@ mod tests {
             change("Secret", "apps", "c", Action::Configured),
             change("Secret", "apps", "d", Action::Configured),
         ];
-        assert_eq!(written(&changes), "ConfigMap/apps/a created\nSecret/apps/c configured\nSecret/apps/d configured");
-        assert_eq!(lines(&changes[..2]), "Namespace/apps unchanged\nConfigMap/apps/a created");
+        assert_eq!(
+            written(&changes),
+            "ConfigMap/apps/a created\nSecret/apps/c configured\nSecret/apps/d configured"
+        );
+        assert_eq!(
+            lines(&changes[..2]),
+            "Namespace/apps unchanged\nConfigMap/apps/a created"
+        );
         assert_eq!(by_subject(&changes)["ConfigMap/apps/b"], "skipped");
-        assert_eq!(by_action(&changes)["configured"], json!(["Secret/apps/c", "Secret/apps/d"]));
+        assert_eq!(
+            by_action(&changes)["configured"],
+            json!(["Secret/apps/c", "Secret/apps/d"])
+        );
     }
 }

@@ -45,8 +45,11 @@ fn comparable(object: &Value) -> Value {
 
 /// Metrics of an autoscaler: the server's answer to a dry run may repeat them or leave empty ones.
 fn clean_metrics(object: &mut Value) {
-    let is_autoscaler = object["kind"] == "HorizontalPodAutoscaler" && object["apiVersion"] == "autoscaling/v2";
-    if let Some(metrics) = object.pointer_mut("/spec/metrics").and_then(Value::as_array_mut)
+    let is_autoscaler =
+        object["kind"] == "HorizontalPodAutoscaler" && object["apiVersion"] == "autoscaling/v2";
+    if let Some(metrics) = object
+        .pointer_mut("/spec/metrics")
+        .and_then(Value::as_array_mut)
         && is_autoscaler
     {
         let mut seen: Vec<Value> = Vec::new();
@@ -72,9 +75,13 @@ fn is_empty(value: &Value) -> bool {
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
+            a.len() == b.len()
+                && a.iter()
+                    .all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
         }
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
         (a, b) => a == b || (is_empty(a) && is_empty(b)),
     }
 }
@@ -173,34 +180,66 @@ mod tests {
 
     #[test]
     fn empty_is_null_but_not_absent() {
-        assert!(!drifted(json!({"spec": {"a": null, "b": {}}}), json!({"spec": {"a": {}, "b": []}})));
+        assert!(!drifted(
+            json!({"spec": {"a": null, "b": {}}}),
+            json!({"spec": {"a": {}, "b": []}})
+        ));
         assert!(!drifted(json!({"metadata": {"labels": {}}}), json!({})));
-        assert!(drifted(json!({"volume": {"emptyDir": {}}}), json!({"volume": {}})));
-        assert!(drifted(json!({"spec": {"a": ""}}), json!({"spec": {"a": null}})));
-        assert!(drifted(json!({"spec": {"a": [{}]}}), json!({"spec": {"a": []}})));
+        assert!(drifted(
+            json!({"volume": {"emptyDir": {}}}),
+            json!({"volume": {}})
+        ));
+        assert!(drifted(
+            json!({"spec": {"a": ""}}),
+            json!({"spec": {"a": null}})
+        ));
+        assert!(drifted(
+            json!({"spec": {"a": [{}]}}),
+            json!({"spec": {"a": []}})
+        ));
     }
 
     #[test]
     fn ignored_paths_do_not_count() {
         let ignored = [Pointer::parse("/spec/replicas").unwrap()];
-        let (live, applied) = (json!({"spec": {"replicas": 1, "x": 1}}), json!({"spec": {"replicas": 2, "x": 1}}));
+        let (live, applied) = (
+            json!({"spec": {"replicas": 1, "x": 1}}),
+            json!({"spec": {"replicas": 2, "x": 1}}),
+        );
         assert!(!has_drifted(&live, &applied, &ignored));
-        assert!(has_drifted(&live, &json!({"spec": {"replicas": 1, "x": 2}}), &ignored));
+        assert!(has_drifted(
+            &live,
+            &json!({"spec": {"replicas": 1, "x": 2}}),
+            &ignored
+        ));
     }
 
     #[test]
     fn repeated_metrics_of_an_autoscaler_do_not_count() {
         let hpa = |metrics: Value| json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "spec": {"metrics": metrics}});
-        assert!(!drifted(hpa(json!([{"type": "A"}])), hpa(json!([{"type": "A"}, {}, {"type": "A"}]))));
-        assert!(drifted(hpa(json!([{"type": "A"}])), hpa(json!([{"type": "B"}]))));
+        assert!(!drifted(
+            hpa(json!([{"type": "A"}])),
+            hpa(json!([{"type": "A"}, {}, {"type": "A"}]))
+        ));
+        assert!(drifted(
+            hpa(json!([{"type": "A"}])),
+            hpa(json!([{"type": "B"}]))
+        ));
     }
 
     fn any_value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![Just(json!(null)), Just(json!(1)), Just(json!("")), Just(json!("x")), Just(json!(true))];
+        let leaf = prop_oneof![
+            Just(json!(null)),
+            Just(json!(1)),
+            Just(json!("")),
+            Just(json!("x")),
+            Just(json!(true))
+        ];
         leaf.prop_recursive(3, 12, 3, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-                prop::collection::btree_map("[ab]", inner, 0..3).prop_map(|m| Value::Object(m.into_iter().collect())),
+                prop::collection::btree_map("[ab]", inner, 0..3)
+                    .prop_map(|m| Value::Object(m.into_iter().collect())),
             ]
         })
     }

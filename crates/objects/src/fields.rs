@@ -68,7 +68,10 @@ mod tests {
     #[test]
     fn union_keeps_both() {
         let mut fields = json!({"f:data": {"f:a": {}}, "f:x": {}});
-        unite(&mut fields, &json!({"f:data": {".": {}, "f:b": {}}, "f:metadata": {"f:labels": {}}}));
+        unite(
+            &mut fields,
+            &json!({"f:data": {".": {}, "f:b": {}}, "f:metadata": {"f:labels": {}}}),
+        );
         assert_eq!(
             fields,
             json!({"f:data": {".": {}, "f:a": {}, "f:b": {}}, "f:x": {}, "f:metadata": {"f:labels": {}}})

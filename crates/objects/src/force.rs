@@ -9,7 +9,9 @@ use regex::Regex;
 /// closer, so with `force` a plainly invalid object is deleted too.
 pub fn is_immutable(code: u16, message: &str) -> bool {
     static TEXT: OnceLock<Regex> = OnceLock::new();
-    let text = TEXT.get_or_init(|| Regex::new(r"is\simmutable|immutable\sfield").expect("the pattern is constant"));
+    let text = TEXT.get_or_init(|| {
+        Regex::new(r"is\simmutable|immutable\sfield").expect("the pattern is constant")
+    });
     matches!(code, 409 | 422) || text.is_match(message)
 }
 
@@ -21,7 +23,10 @@ mod tests {
     fn conflicts_invalid_objects_and_the_word_count() {
         assert!(is_immutable(409, "conflict"));
         assert!(is_immutable(422, "must be between 1 and 65535"));
-        assert!(is_immutable(400, "admission denied: spec is immutable after creation"));
+        assert!(is_immutable(
+            400,
+            "admission denied: spec is immutable after creation"
+        ));
         assert!(is_immutable(500, "cannot change immutable field x"));
         assert!(!is_immutable(403, "forbidden"));
         assert!(!is_immutable(400, "field not declared in schema"));

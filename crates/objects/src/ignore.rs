@@ -29,9 +29,14 @@ impl Rules {
     ///
     /// # Errors
     /// The first target or pointer that cannot be read.
-    pub fn compile<'a>(rules: impl IntoIterator<Item = (Target, &'a [String])>) -> Result<Self, RuleError> {
+    pub fn compile<'a>(
+        rules: impl IntoIterator<Item = (Target, &'a [String])>,
+    ) -> Result<Self, RuleError> {
         let compiled = rules.into_iter().map(|(target, paths)| {
-            let pointers = paths.iter().map(|p| Pointer::parse(p)).collect::<Result<Vec<_>, _>>()?;
+            let pointers = paths
+                .iter()
+                .map(|p| Pointer::parse(p))
+                .collect::<Result<Vec<_>, _>>()?;
             Ok((Selector::compile(&target)?, pointers))
         });
         compiled.collect::<Result<_, RuleError>>().map(Self)
@@ -44,8 +49,12 @@ impl Rules {
 
     /// The paths ignored in an object.
     pub fn of(&self, object: &Value) -> Vec<Pointer> {
-        let mut pointers: Vec<_> =
-            self.0.iter().filter(|(selector, _)| selector.matches(object)).flat_map(|(_, p)| p.clone()).collect();
+        let mut pointers: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(selector, _)| selector.matches(object))
+            .flat_map(|(_, p)| p.clone())
+            .collect();
         pointers.sort();
         pointers.dedup();
         pointers
@@ -80,11 +89,16 @@ pub fn respect(manifest: &Value, live: &Value, dry: &Value, ignored: &[Pointer])
 fn is_applied_by_another(live: &Value, pointer: &Pointer) -> bool {
     let entries = object::at(live, &["metadata", "managedFields"]).and_then(Value::as_array);
     entries.into_iter().flatten().any(|entry| {
-        let is = |field: &str, text: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default() == text;
+        let is = |field: &str, text: &str| {
+            entry.get(field).and_then(Value::as_str).unwrap_or_default() == text
+        };
         is("operation", "Apply")
             && is("subresource", "")
             && !is("manager", key::KUSTOMIZE_APPLY_MANAGER)
-            && entry.get("fieldsV1").and_then(|f| fields::holds(f, pointer, live)) == Some(true)
+            && entry
+                .get("fieldsV1")
+                .and_then(|f| fields::holds(f, pointer, live))
+                == Some(true)
     })
 }
 
@@ -102,17 +116,31 @@ mod tests {
     fn rules_without_target_add_up() {
         let paths = |p: &str| vec![p.to_owned()];
         let (a, b, c) = (paths("/a"), paths("/b"), paths("/c"));
-        let only_secrets = Target { kind: "Secret".into(), ..Target::default() };
-        let rules = Rules::compile([(Target::default(), &a[..]), (Target::default(), &b[..]), (only_secrets, &c[..])]).unwrap();
+        let only_secrets = Target {
+            kind: "Secret".into(),
+            ..Target::default()
+        };
+        let rules = Rules::compile([
+            (Target::default(), &a[..]),
+            (Target::default(), &b[..]),
+            (only_secrets, &c[..]),
+        ])
+        .unwrap();
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}});
         assert_eq!(rules.of(&object), pointers(&["/a", "/b"]));
     }
 
     #[test]
     fn bad_rules_are_named() {
-        let bad = Target { name: "(".into(), ..Target::default() };
+        let bad = Target {
+            name: "(".into(),
+            ..Target::default()
+        };
         let text = Rules::compile([(bad, &[][..])]).unwrap_err().to_string();
-        assert!(text.starts_with("failed to create ignore rule selector: "), "{text}");
+        assert!(
+            text.starts_with("failed to create ignore rule selector: "),
+            "{text}"
+        );
         assert!(Rules::compile([(Target::default(), &["a".to_owned()][..])]).is_err());
     }
 
@@ -124,7 +152,12 @@ mod tests {
             {"manager": "scaler", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
             {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:spec": {"f:paused": {}}}}]}});
         let dry = manifest.clone();
-        let ignored = pointers(&["/spec/replicas", "/spec/paused", "/spec/same", "/spec/absent"]);
+        let ignored = pointers(&[
+            "/spec/replicas",
+            "/spec/paused",
+            "/spec/same",
+            "/spec/absent",
+        ]);
         assert_eq!(
             respect(&manifest, &live, &dry, &ignored),
             json!({"spec": {"paused": true, "same": 1, "x": 2}})

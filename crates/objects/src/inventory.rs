@@ -23,7 +23,11 @@ pub struct Stale {
 /// `new` in its order, then what only `old` holds, in its order. Versions do not count.
 pub fn union(old: &[ResourceRef], new: &[ResourceRef]) -> Vec<ResourceRef> {
     let mut seen = HashSet::new();
-    new.iter().chain(old).filter(|entry| seen.insert(entry.id.as_str())).cloned().collect()
+    new.iter()
+        .chain(old)
+        .filter(|entry| seen.insert(entry.id.as_str()))
+        .cloned()
+        .collect()
 }
 
 /// The entries of `old` that `new` does not hold, in the order of deletion: reverse to the apply.
@@ -35,7 +39,12 @@ pub fn stale(old: &[ResourceRef], new: &[ResourceRef]) -> Result<Vec<Stale>, Obj
     let mut stale = old
         .iter()
         .filter(|entry| !kept.contains(entry.id.as_str()))
-        .map(|entry| Ok(Stale { id: entry.object_id()?, version: entry.version.clone() }))
+        .map(|entry| {
+            Ok(Stale {
+                id: entry.object_id()?,
+                version: entry.version.clone(),
+            })
+        })
         .collect::<Result<Vec<_>, _>>()?;
     stale.sort_by(|a, b| stage::order(&b.id, &a.id));
     Ok(stale)
@@ -53,17 +62,36 @@ mod tests {
     use super::*;
 
     fn entries(ids: &[&str]) -> Vec<ResourceRef> {
-        ids.iter().map(|id| ResourceRef { id: (*id).to_owned(), version: "v1".to_owned() }).collect()
+        ids.iter()
+            .map(|id| ResourceRef {
+                id: (*id).to_owned(),
+                version: "v1".to_owned(),
+            })
+            .collect()
     }
 
     #[test]
     fn deletion_goes_backwards() {
-        let old = entries(&["_apps__Namespace", "apps_a__ConfigMap", "apps_b__ConfigMap", "apps_d_apps_Deployment",
-            "apps_w_example.com_Widget", "_v_admissionregistration.k8s.io_ValidatingWebhookConfiguration"]);
+        let old = entries(&[
+            "_apps__Namespace",
+            "apps_a__ConfigMap",
+            "apps_b__ConfigMap",
+            "apps_d_apps_Deployment",
+            "apps_w_example.com_Widget",
+            "_v_admissionregistration.k8s.io_ValidatingWebhookConfiguration",
+        ]);
         let stale = stale(&old, &entries(&["apps_a__ConfigMap"])).unwrap();
         let subjects: Vec<_> = stale.iter().map(|s| crate::subject(&s.id)).collect();
-        assert_eq!(subjects, ["ValidatingWebhookConfiguration/v", "Widget/apps/w", "Deployment/apps/d", "ConfigMap/apps/b",
-            "Namespace/apps"]);
+        assert_eq!(
+            subjects,
+            [
+                "ValidatingWebhookConfiguration/v",
+                "Widget/apps/w",
+                "Deployment/apps/d",
+                "ConfigMap/apps/b",
+                "Namespace/apps"
+            ]
+        );
     }
 
     #[test]

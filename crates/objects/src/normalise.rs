@@ -27,7 +27,9 @@ pub struct Common {
 
 /// A Secret that was not decrypted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is SOPS encrypted, configuring decryption is required for this secret to be reconciled")]
+#[error(
+    "{0} is SOPS encrypted, configuring decryption is required for this secret to be reconciled"
+)]
 pub struct Encrypted(pub String);
 
 /// Makes objects ready to be applied by `owner`: owner labels, [`normalise`], common metadata.
@@ -41,15 +43,28 @@ pub fn prepare(objects: &mut [Value], owner: &Owner, common: &Common) -> Result<
         object::set_labels(object, owner.labels());
         normalise(object);
         let pairs = |map: &BTreeMap<String, String>| map.clone().into_iter().collect::<Vec<_>>();
-        object::set_labels(object, pairs(&common.labels).iter().map(|(k, v)| (k.as_str(), v.as_str())));
-        object::set_annotations(object, pairs(&common.annotations).iter().map(|(k, v)| (k.as_str(), v.as_str())));
+        object::set_labels(
+            object,
+            pairs(&common.labels)
+                .iter()
+                .map(|(k, v)| (k.as_str(), v.as_str())),
+        );
+        object::set_annotations(
+            object,
+            pairs(&common.annotations)
+                .iter()
+                .map(|(k, v)| (k.as_str(), v.as_str())),
+        );
     }
     Ok(())
 }
 
 fn refuse_encrypted(object: &Value) -> Result<(), Encrypted> {
     let is_secret = object["apiVersion"] == "v1" && object["kind"] == "Secret";
-    if is_secret && object.get("sops").is_some_and(|s| !s.is_null()) && !switches::decryption_disabled(object) {
+    if is_secret
+        && object.get("sops").is_some_and(|s| !s.is_null())
+        && !switches::decryption_disabled(object)
+    {
         return Err(Encrypted(crate::subject(&object::id(object))));
     }
     Ok(())
@@ -61,7 +76,9 @@ pub fn normalise(object: &mut Value) {
     let Some(gvk) = Gvk::of(object) else {
         return;
     };
-    if gvk.group == "rbac.authorization.k8s.io" && matches!(gvk.kind.as_str(), "Role" | "ClusterRole") {
+    if gvk.group == "rbac.authorization.k8s.io"
+        && matches!(gvk.kind.as_str(), "Role" | "ClusterRole")
+    {
         return;
     }
     if let Some(typed) = typed(&gvk, object) {
@@ -104,7 +121,8 @@ fn resolve_nulls(value: &mut Value, zero: &Value) {
     match value {
         Value::Object(map) => {
             map.retain(|_, value| !value.is_null());
-            map.values_mut().for_each(|value| resolve_nulls(value, zero));
+            map.values_mut()
+                .for_each(|value| resolve_nulls(value, zero));
         }
         Value::Array(items) => items.iter_mut().for_each(|item| match item {
             Value::Null => *item = zero.clone(),
@@ -116,8 +134,22 @@ fn resolve_nulls(value: &mut Value, zero: &Value) {
 
 /// Quantities may be written as numbers; their typed form is a text.
 fn stringify_quantities(value: &mut Value, is_quantities: bool) {
-    const MAPS: [&str; 8] = ["limits", "requests", "hard", "default", "defaultRequest", "max", "min", "capacity"];
-    const FIELDS: [&str; 4] = ["sizeLimit", "averageValue", "divisor", "maxLimitRequestRatio"];
+    const MAPS: [&str; 8] = [
+        "limits",
+        "requests",
+        "hard",
+        "default",
+        "defaultRequest",
+        "max",
+        "min",
+        "capacity",
+    ];
+    const FIELDS: [&str; 4] = [
+        "sizeLimit",
+        "averageValue",
+        "divisor",
+        "maxLimitRequestRatio",
+    ];
     match value {
         Value::Object(map) => {
             for (key, value) in map {
@@ -128,7 +160,9 @@ fn stringify_quantities(value: &mut Value, is_quantities: bool) {
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| stringify_quantities(item, false)),
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| stringify_quantities(item, false)),
         _ => {}
     }
 }
@@ -139,7 +173,11 @@ fn through(gvk: &Gvk) -> Option<Through> {
     fn of<T: Serialize + DeserializeOwned>(value: Value) -> Option<Value> {
         serde_json::to_value(serde_json::from_value::<T>(value).ok()?).ok()
     }
-    let Gvk { group, version, kind } = gvk;
+    let Gvk {
+        group,
+        version,
+        kind,
+    } = gvk;
     Some(match (group.as_str(), version.as_str(), kind.as_str()) {
         ("", "v1", "ConfigMap") => of::<api::core::v1::ConfigMap>,
         ("", "v1", "Endpoints") => of::<api::core::v1::Endpoints>,
@@ -157,8 +195,12 @@ fn through(gvk: &Gvk) -> Option<Through> {
         ("apps", "v1", "Deployment") => of::<api::apps::v1::Deployment>,
         ("apps", "v1", "ReplicaSet") => of::<api::apps::v1::ReplicaSet>,
         ("apps", "v1", "StatefulSet") => of::<api::apps::v1::StatefulSet>,
-        ("autoscaling", "v1", "HorizontalPodAutoscaler") => of::<api::autoscaling::v1::HorizontalPodAutoscaler>,
-        ("autoscaling", "v2", "HorizontalPodAutoscaler") => of::<api::autoscaling::v2::HorizontalPodAutoscaler>,
+        ("autoscaling", "v1", "HorizontalPodAutoscaler") => {
+            of::<api::autoscaling::v1::HorizontalPodAutoscaler>
+        }
+        ("autoscaling", "v2", "HorizontalPodAutoscaler") => {
+            of::<api::autoscaling::v2::HorizontalPodAutoscaler>
+        }
         ("batch", "v1", "CronJob") => of::<api::batch::v1::CronJob>,
         ("batch", "v1", "Job") => of::<api::batch::v1::Job>,
         ("coordination.k8s.io", "v1", "Lease") => of::<api::coordination::v1::Lease>,
@@ -168,7 +210,9 @@ fn through(gvk: &Gvk) -> Option<Through> {
         ("networking.k8s.io", "v1", "NetworkPolicy") => of::<api::networking::v1::NetworkPolicy>,
         ("node.k8s.io", "v1", "RuntimeClass") => of::<api::node::v1::RuntimeClass>,
         ("policy", "v1", "PodDisruptionBudget") => of::<api::policy::v1::PodDisruptionBudget>,
-        ("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding") => of::<api::rbac::v1::ClusterRoleBinding>,
+        ("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding") => {
+            of::<api::rbac::v1::ClusterRoleBinding>
+        }
         ("rbac.authorization.k8s.io", "v1", "RoleBinding") => of::<api::rbac::v1::RoleBinding>,
         ("scheduling.k8s.io", "v1", "PriorityClass") => of::<api::scheduling::v1::PriorityClass>,
         ("storage.k8s.io", "v1", "CSIDriver") => of::<api::storage::v1::CSIDriver>,
@@ -199,7 +243,12 @@ fn add_structures(gvk: &Gvk, object: &mut Value) {
         return;
     };
     for list in ["containers", "initContainers"] {
-        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+        for container in spec
+            .get_mut(list)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             if let Some(container) = container.as_object_mut() {
                 container.entry("resources").or_insert_with(|| json!({}));
             }
@@ -211,7 +260,9 @@ fn add_structures(gvk: &Gvk, object: &mut Value) {
 fn pod_spec<'o>(gvk: &Gvk, object: &'o mut Value) -> Option<&'o mut Value> {
     let pointer = match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "Pod") => "/spec",
-        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => "/spec/template/spec",
+        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => {
+            "/spec/template/spec"
+        }
         ("batch", "CronJob") => "/spec/jobTemplate/spec/template/spec",
         _ => return None,
     };
@@ -220,7 +271,12 @@ fn pod_spec<'o>(gvk: &Gvk, object: &'o mut Value) -> Option<&'o mut Value> {
 
 /// Init containers are not looked at, as in Flux.
 fn default_container_ports(spec: &mut Value) {
-    for container in spec.get_mut("containers").and_then(Value::as_array_mut).into_iter().flatten() {
+    for container in spec
+        .get_mut("containers")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         default_protocol(container.get_mut("ports"));
     }
 }
@@ -239,12 +295,16 @@ fn default_protocol(ports: Option<&mut Value>) {
 
 /// Moves `stringData` into `data`.
 fn merge_string_data(secret: &mut Value) {
-    let Some(Value::Object(texts)) = secret.as_object_mut().and_then(|s| s.remove("stringData")) else {
+    let Some(Value::Object(texts)) = secret.as_object_mut().and_then(|s| s.remove("stringData"))
+    else {
         return;
     };
     let encode = |(key, text): (String, Value)| {
         let text = text.as_str()?;
-        Some((key, Value::from(base64::engine::general_purpose::STANDARD.encode(text))))
+        Some((
+            key,
+            Value::from(base64::engine::general_purpose::STANDARD.encode(text)),
+        ))
     };
     let encoded: Map<String, Value> = texts.into_iter().filter_map(encode).collect();
     if let Some(data) = object::map_mut(secret, &["data"]) {
@@ -321,23 +381,32 @@ mod tests {
         let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"},
             "spec": {"ports": [{"port": 1}, {"port": 2, "protocol": "UDP"}]}});
         let ports = normal(service)["spec"]["ports"].clone();
-        assert_eq!(ports, json!([{"port": 1, "protocol": "TCP"}, {"port": 2, "protocol": "UDP"}]));
+        assert_eq!(
+            ports,
+            json!([{"port": 1, "protocol": "TCP"}, {"port": 2, "protocol": "UDP"}])
+        );
         let job = json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "a"}, "spec": {"schedule": "* * * * *",
             "jobTemplate": {"spec": {"template": {"spec": {"containers": [{"name": "c", "ports": [{"containerPort": 1}]}]}}}}}});
         assert_eq!(
-            normal(job).pointer("/spec/jobTemplate/spec/template/spec/containers/0/ports/0/protocol"),
+            normal(job)
+                .pointer("/spec/jobTemplate/spec/template/spec/containers/0/ports/0/protocol"),
             Some(&json!("TCP"))
         );
     }
 
     #[test]
     fn owner_labels_come_first_and_common_metadata_last() {
-        let owner = Owner { namespace: "flux".into(), name: "app".into() };
+        let owner = Owner {
+            namespace: "flux".into(),
+            name: "app".into(),
+        };
         let common = Common {
             labels: [("team".to_owned(), "theirs".to_owned())].into(),
             annotations: [("note".to_owned(), "${x}".to_owned())].into(),
         };
-        let mut objects = [json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "labels": {"team": "mine"}}})];
+        let mut objects = [
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "labels": {"team": "mine"}}}),
+        ];
         prepare(&mut objects, &owner, &common).unwrap();
         assert_eq!(
             objects[0]["metadata"],
@@ -348,15 +417,24 @@ mod tests {
 
     #[test]
     fn an_encrypted_secret_is_never_applied() {
-        let owner = Owner { namespace: "flux".into(), name: "app".into() };
+        let owner = Owner {
+            namespace: "flux".into(),
+            name: "app".into(),
+        };
         let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "b"},
             "stringData": {"k": "ENC[..]"}, "sops": {"mac": "ENC[..]"}});
-        let error = prepare(std::slice::from_mut(&mut secret), &owner, &Common::default()).unwrap_err();
+        let error = prepare(
+            std::slice::from_mut(&mut secret),
+            &owner,
+            &Common::default(),
+        )
+        .unwrap_err();
         assert_eq!(
             error.to_string(),
             "Secret/b/a is SOPS encrypted, configuring decryption is required for this secret to be reconciled"
         );
-        secret["metadata"]["annotations"] = json!({"kustomize.toolkit.fluxcd.io/decrypt": "disabled"});
+        secret["metadata"]["annotations"] =
+            json!({"kustomize.toolkit.fluxcd.io/decrypt": "disabled"});
         assert!(prepare(&mut [secret], &owner, &Common::default()).is_ok());
     }
 }

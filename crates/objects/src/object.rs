@@ -35,7 +35,10 @@ impl Gvk {
     /// Of an object; `None` when apiVersion or kind are missing or malformed.
     pub fn of(object: &Value) -> Option<Self> {
         let kind = object.get("kind")?.as_str().filter(|k| !k.is_empty())?;
-        let version = object.get("apiVersion")?.as_str().filter(|v| !v.is_empty())?;
+        let version = object
+            .get("apiVersion")?
+            .as_str()
+            .filter(|v| !v.is_empty())?;
         Self::new(version, kind)
     }
 
@@ -148,7 +151,10 @@ pub fn set_labels<'a>(object: &mut Value, pairs: impl IntoIterator<Item = (&'a s
 }
 
 /// Sets annotations of an object, over those that are there.
-pub fn set_annotations<'a>(object: &mut Value, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) {
+pub fn set_annotations<'a>(
+    object: &mut Value,
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+) {
     set_pairs(object, "annotations", pairs);
 }
 
@@ -182,8 +188,9 @@ pub fn flatten(documents: Vec<Value>) -> Vec<Value> {
     }
     objects.retain(|object| {
         Gvk::of(object).is_some_and(|gvk| {
-            !name(object).is_empty()
-                && !(gvk.group == "kustomize.config.k8s.io" && gvk.kind == "Kustomization")
+            let is_build_file =
+                gvk.group == "kustomize.config.k8s.io" && gvk.kind == "Kustomization";
+            !is_build_file && !name(object).is_empty()
         })
     });
     objects
@@ -222,7 +229,16 @@ mod tests {
             json!([1]),
         ];
         let subjects: Vec<_> = flatten(documents).iter().map(|o| subject(&id(o))).collect();
-        assert_eq!(subjects, ["ConfigMap/a", "ConfigMap/b", "Secret/c", "Kustomization/k", "Menu/m"]);
+        assert_eq!(
+            subjects,
+            [
+                "ConfigMap/a",
+                "ConfigMap/b",
+                "Secret/c",
+                "Kustomization/k",
+                "Menu/m"
+            ]
+        );
     }
 
     #[test]
@@ -230,7 +246,10 @@ mod tests {
         let mut object = json!({"metadata": {"name": "a", "labels": null}});
         set_labels(&mut object, [("a", "1")]);
         set_annotations(&mut object, []);
-        assert_eq!(object, json!({"metadata": {"name": "a", "labels": {"a": "1"}}}));
+        assert_eq!(
+            object,
+            json!({"metadata": {"name": "a", "labels": {"a": "1"}}})
+        );
         set_annotations(&mut object, [("b", "2")]);
         assert_eq!(annotations(&object).unwrap()["b"], "2");
     }

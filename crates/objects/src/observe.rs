@@ -41,9 +41,10 @@ impl Depth {
             | ("storage.k8s.io", "StorageClass" | "CSIDriver")
             | ("node.k8s.io", "RuntimeClass")
             | ("discovery.k8s.io", "EndpointSlice")
-            | ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration") => {
-                Depth::Version
-            }
+            | (
+                "admissionregistration.k8s.io",
+                "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration",
+            ) => Depth::Version,
             ("networking.k8s.io", "Ingress") | ("batch", "CronJob") => Depth::Generation,
             _ => Depth::Content,
         }
@@ -133,7 +134,9 @@ pub fn observe(live: &Value, depth: Depth, managers: &Managers, now: jiff::Times
     };
     let content = match depth {
         Depth::Version => hash(metadata("resourceVersion")),
-        Depth::Generation => object::integer(live, &["metadata", "generation"]).unwrap_or_default().unsigned_abs(),
+        Depth::Generation => object::integer(live, &["metadata", "generation"])
+            .unwrap_or_default()
+            .unsigned_abs(),
         Depth::Content => drift::content_hash(live),
     };
     Observed {
@@ -156,7 +159,12 @@ mod tests {
     use super::*;
 
     fn look(live: &Value, depth: Depth) -> Observed {
-        observe(live, depth, &Managers::default(), jiff::Timestamp::UNIX_EPOCH)
+        observe(
+            live,
+            depth,
+            &Managers::default(),
+            jiff::Timestamp::UNIX_EPOCH,
+        )
     }
 
     fn deployment() -> Value {
@@ -180,11 +188,18 @@ mod tests {
         let manifest = json!({"metadata": {"labels": {"l": "1"}}});
         for depth in [Depth::Content, Depth::Generation] {
             let mark = Mark::new(&manifest, &look(&deployment(), depth));
-            for (pointer, value) in [("/metadata/labels/l", json!("2")), ("/metadata/uid", json!("v"))] {
+            for (pointer, value) in [
+                ("/metadata/labels/l", json!("2")),
+                ("/metadata/uid", json!("v")),
+            ] {
                 let mut live = deployment();
                 live["metadata"]["resourceVersion"] = json!("6");
                 *live.pointer_mut(pointer).unwrap() = value;
-                assert_eq!(mark.compare(&look(&live, depth)), Compared::Different, "{pointer}");
+                assert_eq!(
+                    mark.compare(&look(&live, depth)),
+                    Compared::Different,
+                    "{pointer}"
+                );
             }
             let mut live = deployment();
             live["spec"]["replicas"] = json!(2);
@@ -200,6 +215,9 @@ mod tests {
         live["metadata"]["resourceVersion"] = json!("4");
         assert_eq!(mark.compare(&look(&live, Depth::Version)), Compared::Older);
         live["metadata"]["resourceVersion"] = json!("6");
-        assert_eq!(mark.compare(&look(&live, Depth::Version)), Compared::Different);
+        assert_eq!(
+            mark.compare(&look(&live, Depth::Version)),
+            Compared::Different
+        );
     }
 }

@@ -100,7 +100,13 @@ mod tests {
         let pointer = |text| Pointer::parse(text).unwrap();
         assert_eq!(pointer("/a/b~1c/1/~0").get(&value), Some(&json!(2)));
         assert_eq!(pointer("").get(&value), Some(&value));
-        for text in ["/a/x", "/a/b~1c/2", "/a/b~1c/01", "/a/b~1c/-", "/a/b~1c/0/x"] {
+        for text in [
+            "/a/x",
+            "/a/b~1c/2",
+            "/a/b~1c/01",
+            "/a/b~1c/-",
+            "/a/b~1c/0/x",
+        ] {
             assert_eq!(pointer(text).get(&value), None, "{text}");
             assert_eq!(pointer(text).remove(&mut value), None, "{text}");
             assert!(!pointer(text).replace(&mut value, json!(1)), "{text}");

@@ -19,14 +19,20 @@ pub struct Owner {
 impl Owner {
     /// The labels that say so.
     pub fn labels(&self) -> [(&'static str, &str); 2] {
-        [(key::KUSTOMIZE_NAME, &self.name), (key::KUSTOMIZE_NAMESPACE, &self.namespace)]
+        [
+            (key::KUSTOMIZE_NAME, &self.name),
+            (key::KUSTOMIZE_NAMESPACE, &self.namespace),
+        ]
     }
 
     /// The owner that an object's labels name; `None` unless both labels are there.
     pub fn of(object: &Value) -> Option<Self> {
         let labels = object::labels(object)?;
         let label = |key| labels.get(key).and_then(Value::as_str).map(str::to_owned);
-        Some(Self { namespace: label(key::KUSTOMIZE_NAMESPACE)?, name: label(key::KUSTOMIZE_NAME)? })
+        Some(Self {
+            namespace: label(key::KUSTOMIZE_NAMESPACE)?,
+            name: label(key::KUSTOMIZE_NAME)?,
+        })
     }
 }
 
@@ -42,7 +48,10 @@ pub struct Live {
 impl Live {
     /// From a whole object or its metadata.
     pub fn of(object: &Value) -> Self {
-        Self { owner: Owner::of(object), switches: Switches::of(object) }
+        Self {
+            owner: Owner::of(object),
+            switches: Switches::of(object),
+        }
     }
 }
 
@@ -62,7 +71,12 @@ pub fn verdict(owner: &Owner, live: Option<&Live>) -> Verdict {
     let Some(live) = live else {
         return Verdict::Gone;
     };
-    let Switches { prune_disabled, reconcile_disabled, ssa_ignore, .. } = live.switches;
+    let Switches {
+        prune_disabled,
+        reconcile_disabled,
+        ssa_ignore,
+        ..
+    } = live.switches;
     if live.owner.as_ref() != Some(owner) || prune_disabled || reconcile_disabled || ssa_ignore {
         Verdict::Keep
     } else {
@@ -105,7 +119,10 @@ mod tests {
 
     #[test]
     fn only_own_unprotected_objects_are_deleted() {
-        let owner = Owner { namespace: "apps".into(), name: "app".into() };
+        let owner = Owner {
+            namespace: "apps".into(),
+            name: "app".into(),
+        };
         let live = |labels: Value, annotations: Value| {
             let object = json!({"metadata": {"labels": labels, "annotations": annotations}});
             verdict(&owner, Some(&Live::of(&object)))
@@ -114,22 +131,46 @@ mod tests {
         let own = json!({name: "app", namespace: "apps"});
         assert_eq!(verdict(&owner, None), Verdict::Gone);
         assert_eq!(live(own.clone(), json!({})), Verdict::Delete);
-        assert_eq!(live(json!({name: "another", namespace: "apps"}), json!({})), Verdict::Keep);
+        assert_eq!(
+            live(json!({name: "another", namespace: "apps"}), json!({})),
+            Verdict::Keep
+        );
         assert_eq!(live(json!({name: "app"}), json!({})), Verdict::Keep);
         assert_eq!(live(json!(null), json!(null)), Verdict::Keep);
-        for (key, value) in [("prune", "Disabled"), ("reconcile", "disabled"), ("ssa", "ignore")] {
+        for (key, value) in [
+            ("prune", "Disabled"),
+            ("reconcile", "disabled"),
+            ("ssa", "ignore"),
+        ] {
             let key = format!("kustomize.toolkit.fluxcd.io/{key}");
             assert_eq!(live(own.clone(), json!({key: value})), Verdict::Keep);
         }
-        assert_eq!(live(own, json!({"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"})), Verdict::Delete);
+        assert_eq!(
+            live(
+                own,
+                json!({"kustomize.toolkit.fluxcd.io/ssa": "IfNotPresent"})
+            ),
+            Verdict::Delete
+        );
     }
 
     #[test]
     fn failures_are_joined_as_flux_joins_them() {
-        let id = ObjectId { namespace: "a".into(), name: "b".into(), group: String::new(), kind: "Secret".into() };
+        let id = ObjectId {
+            namespace: "a".into(),
+            name: "b".into(),
+            group: String::new(),
+            kind: "Secret".into(),
+        };
         let failures = [
-            Failure::Query { id: id.clone(), error: "no".into() },
-            Failure::Delete { id, error: "denied".into() },
+            Failure::Query {
+                id: id.clone(),
+                error: "no".into(),
+            },
+            Failure::Delete {
+                id,
+                error: "denied".into(),
+            },
         ];
         assert_eq!(
             failure_text(&failures),

@@ -44,7 +44,10 @@ impl Summary {
         };
         let mut guarded = manifest.clone();
         strip(&mut guarded);
-        Self { whole: hash(manifest), guarded: hash(&guarded) }
+        Self {
+            whole: hash(manifest),
+            guarded: hash(&guarded),
+        }
     }
 
     /// Compares with the manifest that comes next.
@@ -73,22 +76,40 @@ fn strip(manifest: &mut Value) {
 }
 
 fn strip_metadata(metadata: &mut Value) {
-    remove_if(metadata, "labels", |labels| all(labels, |key, value| is_key(key) && is_label(value)));
+    remove_if(metadata, "labels", |labels| {
+        all(labels, |key, value| is_key(key) && is_label(value))
+    });
     remove_if(metadata, "annotations", |annotations| {
-        let size: usize = annotations.as_object().into_iter().flatten().map(|(k, v)| k.len() + v.to_string().len()).sum();
+        let size: usize = annotations
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(k, v)| k.len() + v.to_string().len())
+            .sum();
         size < 200 << 10 && all(annotations, |key, _| is_key(key))
     });
 }
 
 /// Data is free unless the object says that it is immutable, and the keys are good.
 fn strip_data(manifest: &mut Value) {
-    if manifest.get("immutable").is_some_and(|i| *i != Value::Bool(false)) {
+    if manifest
+        .get("immutable")
+        .is_some_and(|i| *i != Value::Bool(false))
+    {
         return;
     }
     let is_secret = manifest["kind"] == "Secret";
     remove_if(manifest, "data", |data| {
-        let size: usize = data.as_object().into_iter().flatten().map(|(k, v)| k.len() + v.as_str().map_or(0, str::len)).sum();
-        size < 900 << 10 && all(data, |key, value| is_data_key(key) && (!is_secret || is_base64(value)))
+        let size: usize = data
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(k, v)| k.len() + v.as_str().map_or(0, str::len))
+            .sum();
+        size < 900 << 10
+            && all(data, |key, value| {
+                is_data_key(key) && (!is_secret || is_base64(value))
+            })
     });
 }
 
@@ -96,7 +117,10 @@ fn strip_workload(manifest: &mut Value) {
     let Some(spec) = manifest.get_mut("spec") else {
         return;
     };
-    remove_if(spec, "replicas", |n| n.as_i64().is_some_and(|n| (0..=i64::from(i32::MAX)).contains(&n)));
+    remove_if(spec, "replicas", |n| {
+        n.as_i64()
+            .is_some_and(|n| (0..=i64::from(i32::MAX)).contains(&n))
+    });
     if let Some(metadata) = spec.pointer_mut("/template/metadata") {
         // Labels have to match the selector.
         let labels = metadata.get("labels").cloned();
@@ -106,12 +130,27 @@ fn strip_workload(manifest: &mut Value) {
         }
     }
     for list in ["/template/spec/containers", "/template/spec/initContainers"] {
-        for container in spec.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
-            remove_if(container, "image", |i| i.as_str().is_some_and(|i| !i.is_empty() && i.trim() == i));
+        for container in spec
+            .pointer_mut(list)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            remove_if(container, "image", |i| {
+                i.as_str().is_some_and(|i| !i.is_empty() && i.trim() == i)
+            });
             for field in ["args", "command"] {
-                remove_if(container, field, |list| list.as_array().is_some_and(|l| l.iter().all(Value::is_string)));
+                remove_if(container, field, |list| {
+                    list.as_array()
+                        .is_some_and(|l| l.iter().all(Value::is_string))
+                });
             }
-            for variable in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
+            for variable in container
+                .get_mut("env")
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
                 if variable.get("valueFrom").is_none() {
                     remove_if(variable, "value", Value::is_string);
                 }
@@ -129,12 +168,16 @@ fn remove_if(value: &mut Value, field: &str, is_safe: impl Fn(&Value) -> bool) {
 }
 
 fn all(value: &Value, is_good: impl Fn(&str, &str) -> bool) -> bool {
-    let pair = |(key, value): (&String, &Value)| value.as_str().is_some_and(|value| is_good(key, value));
-    value.as_object().is_some_and(|map: &Map<String, Value>| map.iter().all(pair))
+    let pair =
+        |(key, value): (&String, &Value)| value.as_str().is_some_and(|value| is_good(key, value));
+    value
+        .as_object()
+        .is_some_and(|map: &Map<String, Value>| map.iter().all(pair))
 }
 
 fn matches(cell: &OnceLock<Regex>, pattern: &str, text: &str) -> bool {
-    cell.get_or_init(|| Regex::new(pattern).expect("the pattern is constant")).is_match(text)
+    cell.get_or_init(|| Regex::new(pattern).expect("the pattern is constant"))
+        .is_match(text)
 }
 
 /// A qualified name: `[prefix/]name`.
@@ -147,17 +190,27 @@ fn is_key(key: &str) -> bool {
 
 fn is_label(value: &str) -> bool {
     static VALUE: OnceLock<Regex> = OnceLock::new();
-    value.len() <= 63 && matches(&VALUE, "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", value)
+    value.len() <= 63
+        && matches(
+            &VALUE,
+            "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$",
+            value,
+        )
 }
 
 fn is_data_key(key: &str) -> bool {
     static KEY: OnceLock<Regex> = OnceLock::new();
-    key.len() <= 253 && key != "." && !key.starts_with("..") && matches(&KEY, "^[-._a-zA-Z0-9]+$", key)
+    key.len() <= 253
+        && key != "."
+        && !key.starts_with("..")
+        && matches(&KEY, "^[-._a-zA-Z0-9]+$", key)
 }
 
 fn is_base64(value: &str) -> bool {
     use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.decode(value).is_ok()
+    base64::engine::general_purpose::STANDARD
+        .decode(value)
+        .is_ok()
 }
 
 #[cfg(test)]
@@ -181,12 +234,34 @@ mod tests {
         let object = json!({"apiVersion": "example.com/v1", "kind": "Widget",
             "metadata": {"name": "a", "labels": {"l": "1"}, "annotations": {"a": "1"}}, "spec": {"x": 1}});
         assert_eq!(change(object.clone(), object.clone()), Change::None);
-        assert_eq!(changed(&object, "/metadata/labels/l", json!("2")), Change::Safe);
-        assert_eq!(changed(&object, "/metadata/labels", json!({})), Change::Safe);
-        assert_eq!(changed(&object, "/metadata/annotations", json!({"example.com/b": "any thing"})), Change::Safe);
-        assert_eq!(changed(&object, "/metadata/labels/l", json!("not good")), Change::Risky);
-        assert_eq!(changed(&object, "/metadata/labels/l", json!(2)), Change::Risky);
-        assert_eq!(changed(&object, "/metadata/annotations", json!({"b ad": ""})), Change::Risky);
+        assert_eq!(
+            changed(&object, "/metadata/labels/l", json!("2")),
+            Change::Safe
+        );
+        assert_eq!(
+            changed(&object, "/metadata/labels", json!({})),
+            Change::Safe
+        );
+        assert_eq!(
+            changed(
+                &object,
+                "/metadata/annotations",
+                json!({"example.com/b": "any thing"})
+            ),
+            Change::Safe
+        );
+        assert_eq!(
+            changed(&object, "/metadata/labels/l", json!("not good")),
+            Change::Risky
+        );
+        assert_eq!(
+            changed(&object, "/metadata/labels/l", json!(2)),
+            Change::Risky
+        );
+        assert_eq!(
+            changed(&object, "/metadata/annotations", json!({"b ad": ""})),
+            Change::Risky
+        );
         assert_eq!(changed(&object, "/spec/x", json!(2)), Change::Risky);
     }
 
@@ -212,8 +287,14 @@ mod tests {
             ("/spec/template/metadata/labels/app", json!("b")),
             ("/spec/template/spec/containers/0/image", json!("")),
             ("/spec/template/spec/containers/0/name", json!("d")),
-            ("/spec/template/spec/containers/0/env/1/valueFrom", json!({})),
-            ("/spec/template/spec/containers/0/resources/limits/cpu", json!("2")),
+            (
+                "/spec/template/spec/containers/0/env/1/valueFrom",
+                json!({}),
+            ),
+            (
+                "/spec/template/spec/containers/0/resources/limits/cpu",
+                json!("2"),
+            ),
         ] {
             assert_eq!(changed(&object, pointer, value), Change::Risky, "{pointer}");
         }
@@ -221,11 +302,22 @@ mod tests {
 
     #[test]
     fn data_is_safe_unless_immutable() {
-        let map = |immutable: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"},
-            "immutable": immutable, "data": {"k": "1"}});
-        assert_eq!(changed(&map(json!(false)), "/data/k", json!("2")), Change::Safe);
-        assert_eq!(changed(&map(json!(true)), "/data/k", json!("2")), Change::Risky);
-        assert_eq!(changed(&map(json!(false)), "/data", json!({"b d": "2"})), Change::Risky);
+        let map = |immutable: Value| {
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"},
+            "immutable": immutable, "data": {"k": "1"}})
+        };
+        assert_eq!(
+            changed(&map(json!(false)), "/data/k", json!("2")),
+            Change::Safe
+        );
+        assert_eq!(
+            changed(&map(json!(true)), "/data/k", json!("2")),
+            Change::Risky
+        );
+        assert_eq!(
+            changed(&map(json!(false)), "/data", json!({"b d": "2"})),
+            Change::Risky
+        );
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "type": "Opaque", "data": {"k": "MQ=="}});
         assert_eq!(changed(&secret, "/data/k", json!("Mg==")), Change::Safe);
         assert_eq!(changed(&secret, "/data/k", json!("?")), Change::Risky);

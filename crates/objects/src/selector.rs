@@ -73,7 +73,9 @@ impl Selector {
             if text.is_empty() {
                 return Ok(None);
             }
-            let compiled = regex::RegexBuilder::new(&format!("^(?:{text})$")).size_limit(1 << 20).build();
+            let compiled = regex::RegexBuilder::new(&format!("^(?:{text})$"))
+                .size_limit(1 << 20)
+                .build();
             compiled.map(Some).map_err(|error| SelectorError::Pattern {
                 field,
                 pattern: text.to_owned(),
@@ -81,7 +83,11 @@ impl Selector {
             })
         };
         let labels = |field, text: &str| {
-            Requirements::parse(text).map_err(|error| SelectorError::Labels { field, text: text.to_owned(), error })
+            Requirements::parse(text).map_err(|error| SelectorError::Labels {
+                field,
+                text: text.to_owned(),
+                error,
+            })
         };
         Ok(Self {
             group: pattern("group", &target.group)?,
@@ -99,7 +105,8 @@ impl Selector {
         let Some(gvk) = Gvk::of(object) else {
             return false;
         };
-        let fits = |pattern: &Option<Regex>, text: &str| pattern.as_ref().is_none_or(|p| p.is_match(text));
+        let fits =
+            |pattern: &Option<Regex>, text: &str| pattern.as_ref().is_none_or(|p| p.is_match(text));
         fits(&self.group, &gvk.group)
             && fits(&self.version, &gvk.version)
             && fits(&self.kind, &gvk.kind)
@@ -145,7 +152,9 @@ impl Requirements {
     /// Whether a map of labels or annotations fulfils it.
     pub fn match_map(&self, map: Option<&Map<String, Value>>) -> bool {
         self.0.iter().all(|(key, requirement)| {
-            let value = map.and_then(|m| m.get(key)).map(|v| v.as_str().unwrap_or_default());
+            let value = map
+                .and_then(|m| m.get(key))
+                .map(|v| v.as_str().unwrap_or_default());
             match (requirement, value) {
                 (Requirement::Exists, value) => value.is_some(),
                 (Requirement::Absent, value) => value.is_none(),
@@ -181,7 +190,9 @@ impl<'t> Reader<'t> {
     fn word(&mut self) -> &'t str {
         let end = self
             .rest
-            .find(|c: char| c.is_whitespace() || matches!(c, ',' | '=' | '!' | '(' | ')' | '<' | '>'))
+            .find(|c: char| {
+                c.is_whitespace() || matches!(c, ',' | '=' | '!' | '(' | ')' | '<' | '>')
+            })
             .unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest.trim_start();
@@ -252,21 +263,48 @@ mod tests {
     use super::*;
 
     fn matches(selector: &str, labels: Value) -> bool {
-        Requirements::parse(selector).unwrap().match_map(labels.as_object())
+        Requirements::parse(selector)
+            .unwrap()
+            .match_map(labels.as_object())
     }
 
     #[test]
     fn label_selectors_are_kubernetes_own() {
         let labels = || json!({"a": "b", "n": "3", "example.com/x": ""});
-        for yes in ["", "a", "a=b", "a == b", "a!=c", "zz!=c", "!zz", "a in (b, c)", "a notin (c)", "zz notin (c)",
-            "n>2,n<4", "example.com/x", "example.com/x=", "a=b, !zz ,n in (3)"] {
+        for yes in [
+            "",
+            "a",
+            "a=b",
+            "a == b",
+            "a!=c",
+            "zz!=c",
+            "!zz",
+            "a in (b, c)",
+            "a notin (c)",
+            "zz notin (c)",
+            "n>2,n<4",
+            "example.com/x",
+            "example.com/x=",
+            "a=b, !zz ,n in (3)",
+        ] {
             assert!(matches(yes, labels()), "{yes}");
         }
-        for no in ["zz", "a=c", "!a", "a in (c)", "a notin (b,c)", "n>3", "a>1", "a=b,zz"] {
+        for no in [
+            "zz",
+            "a=c",
+            "!a",
+            "a in (c)",
+            "a notin (b,c)",
+            "n>3",
+            "a>1",
+            "a=b,zz",
+        ] {
             assert!(!matches(no, labels()), "{no}");
         }
         assert!(!Requirements::parse("a").unwrap().match_map(None));
-        for bad in ["a in", "a in b", "a in (b", "=b", "a ~ b", "a>x", "a b", "!", "a=b c=d"] {
+        for bad in [
+            "a in", "a in b", "a in (b", "=b", "a ~ b", "a>x", "a b", "!", "a=b c=d",
+        ] {
             assert!(Requirements::parse(bad).is_err(), "{bad}");
         }
     }
@@ -277,13 +315,43 @@ mod tests {
             "labels": {"a": "1"}, "annotations": {"b": "2"}}});
         let select = |target: Target| Selector::compile(&target).unwrap().matches(&object);
         assert!(select(Target::default()));
-        assert!(select(Target { kind: "Deploy.*|X".into(), name: "w..".into(), group: "apps".into(), ..Target::default() }));
-        assert!(!select(Target { kind: "Deploy".into(), ..Target::default() }));
-        assert!(!select(Target { name: "eb".into(), ..Target::default() }));
-        assert!(select(Target { label_selector: "a=1".into(), annotation_selector: "b".into(), ..Target::default() }));
-        assert!(!select(Target { label_selector: "b".into(), ..Target::default() }));
-        assert!(Selector::compile(&Target { name: "(".into(), ..Target::default() }).is_err());
-        assert!(Selector::compile(&Target { label_selector: "a in".into(), ..Target::default() }).is_err());
+        assert!(select(Target {
+            kind: "Deploy.*|X".into(),
+            name: "w..".into(),
+            group: "apps".into(),
+            ..Target::default()
+        }));
+        assert!(!select(Target {
+            kind: "Deploy".into(),
+            ..Target::default()
+        }));
+        assert!(!select(Target {
+            name: "eb".into(),
+            ..Target::default()
+        }));
+        assert!(select(Target {
+            label_selector: "a=1".into(),
+            annotation_selector: "b".into(),
+            ..Target::default()
+        }));
+        assert!(!select(Target {
+            label_selector: "b".into(),
+            ..Target::default()
+        }));
+        assert!(
+            Selector::compile(&Target {
+                name: "(".into(),
+                ..Target::default()
+            })
+            .is_err()
+        );
+        assert!(
+            Selector::compile(&Target {
+                label_selector: "a in".into(),
+                ..Target::default()
+            })
+            .is_err()
+        );
     }
 
     proptest! {

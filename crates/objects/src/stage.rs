@@ -22,7 +22,12 @@ pub enum Stage {
 
 impl Stage {
     /// All stages in their order.
-    pub const ALL: [Stage; 4] = [Stage::Definitions, Stage::Classes, Stage::Custom, Stage::Rest];
+    pub const ALL: [Stage; 4] = [
+        Stage::Definitions,
+        Stage::Classes,
+        Stage::Custom,
+        Stage::Rest,
+    ];
 
     /// Whether the objects of this stage have to be healthy before the next one begins.
     pub fn is_awaited(self) -> bool {
@@ -36,7 +41,9 @@ pub struct CustomKinds(BTreeSet<(String, String)>);
 
 /// An entry of the list of kinds that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid kind `{0}` of the custom apply stage, use `group/Kind`, or `Kind` in the core group")]
+#[error(
+    "invalid kind `{0}` of the custom apply stage, use `group/Kind`, or `Kind` in the core group"
+)]
 pub struct InvalidKind(pub String);
 
 impl CustomKinds {
@@ -57,13 +64,19 @@ impl CustomKinds {
     }
 
     fn contains(&self, gvk: &Gvk) -> bool {
-        self.0.iter().any(|(group, kind)| *group == gvk.group && *kind == gvk.kind)
+        self.0
+            .iter()
+            .any(|(group, kind)| *group == gvk.group && *kind == gvk.kind)
     }
 }
 
 /// The stage of an object.
 pub fn stage_of(gvk: &Gvk, custom: &CustomKinds) -> Stage {
-    let Gvk { group, version, kind } = gvk;
+    let Gvk {
+        group,
+        version,
+        kind,
+    } = gvk;
     let is_definition = match group.as_str() {
         "" => version == "v1" && kind == "Namespace",
         "apiextensions.k8s.io" => kind.eq_ignore_ascii_case("CustomResourceDefinition"),
@@ -109,7 +122,10 @@ const FIRST: [&str; 23] = [
 ];
 
 /// Kinds that can refuse everything else, so they come last (and go first).
-const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+const LAST: [&str; 2] = [
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+];
 
 /// The place of a kind among all kinds; equal for kinds that do not matter to each other.
 pub fn rank(kind: &str) -> usize {
@@ -141,12 +157,24 @@ mod tests {
     fn stages_follow_the_kind() {
         let custom = CustomKinds::parse("rbac.authorization.k8s.io/Role, Secret,").unwrap();
         let table = [
-            ("apiextensions.k8s.io/v1", "CustomResourceDefinition", Stage::Definitions),
-            ("apiextensions.k8s.io/v1", "customresourcedefinition", Stage::Definitions),
+            (
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                Stage::Definitions,
+            ),
+            (
+                "apiextensions.k8s.io/v1",
+                "customresourcedefinition",
+                Stage::Definitions,
+            ),
             ("v1", "Namespace", Stage::Definitions),
             ("v2", "Namespace", Stage::Rest),
             ("example.com/v1", "Namespace", Stage::Rest),
-            ("rbac.authorization.k8s.io/v1", "ClusterRole", Stage::Definitions),
+            (
+                "rbac.authorization.k8s.io/v1",
+                "ClusterRole",
+                Stage::Definitions,
+            ),
             ("storage.k8s.io/v1", "StorageClass", Stage::Classes),
             ("example.com/v1", "WidgetClass", Stage::Classes),
             ("rbac.authorization.k8s.io/v1", "Role", Stage::Custom),
@@ -155,7 +183,11 @@ mod tests {
             ("apps/v1", "Deployment", Stage::Rest),
         ];
         for (version, kind, stage) in table {
-            assert_eq!(stage_of(&gvk(version, kind), &custom), stage, "{version} {kind}");
+            assert_eq!(
+                stage_of(&gvk(version, kind), &custom),
+                stage,
+                "{version} {kind}"
+            );
         }
     }
 
@@ -168,15 +200,31 @@ mod tests {
 
     #[test]
     fn webhooks_come_last_and_unknown_kinds_in_between() {
-        let kinds = ["CustomResourceDefinition", "Namespace", "ServiceAccount", "ConfigMap", "Deployment", "Widget",
-            "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+        let kinds = [
+            "CustomResourceDefinition",
+            "Namespace",
+            "ServiceAccount",
+            "ConfigMap",
+            "Deployment",
+            "Widget",
+            "MutatingWebhookConfiguration",
+            "ValidatingWebhookConfiguration",
+        ];
         let ranks: Vec<_> = kinds.iter().map(|k| rank(k)).collect();
         assert!(ranks.is_sorted_by(|a, b| a < b), "{ranks:?}");
         assert_eq!(rank("Ingress"), rank("Widget"));
     }
 
     fn any_id() -> impl Strategy<Value = ObjectId> {
-        let kinds = prop::sample::select(&["Namespace", "Secret", "Widget", "Ingress", "ValidatingWebhookConfiguration"][..]);
+        let kinds = prop::sample::select(
+            &[
+                "Namespace",
+                "Secret",
+                "Widget",
+                "Ingress",
+                "ValidatingWebhookConfiguration",
+            ][..],
+        );
         (kinds, "[ab]?", "[ab]?", "[abc]").prop_map(|(kind, group, namespace, name)| ObjectId {
             namespace,
             name,

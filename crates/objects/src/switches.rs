@@ -29,7 +29,9 @@ impl Switches {
     /// The switches of a manifest or a live object.
     pub fn of(object: &Value) -> Self {
         let text = |map: Option<&serde_json::Map<String, Value>>, key: &str| {
-            map.and_then(|m| m.get(key)).and_then(Value::as_str).map(str::to_owned)
+            map.and_then(|m| m.get(key))
+                .and_then(Value::as_str)
+                .map(str::to_owned)
         };
         let (labels, annotations) = (object::labels(object), object::annotations(object));
         Self::read(|key| [text(labels, key), text(annotations, key)])
@@ -38,7 +40,10 @@ impl Switches {
     /// The switches found by a lookup that returns the label and the annotation of a key.
     pub fn read(lookup: impl Fn(&str) -> [Option<String>; 2]) -> Self {
         let is = |key: &str, wanted: &str| {
-            lookup(key).into_iter().flatten().any(|value| value.eq_ignore_ascii_case(wanted))
+            lookup(key)
+                .into_iter()
+                .flatten()
+                .any(|value| value.eq_ignore_ascii_case(wanted))
         };
         Self {
             reconcile_disabled: is(key::KUSTOMIZE_RECONCILE, key::DISABLED),
@@ -67,7 +72,9 @@ pub fn substitution_disabled(object: &Value) -> bool {
     [object::labels(object), object::annotations(object)]
         .into_iter()
         .flatten()
-        .any(|map| map.get(key::KUSTOMIZE_SUBSTITUTE).and_then(Value::as_str) == Some(key::DISABLED))
+        .any(|map| {
+            map.get(key::KUSTOMIZE_SUBSTITUTE).and_then(Value::as_str) == Some(key::DISABLED)
+        })
 }
 
 /// Whether this built object is not decrypted. Only an annotation says so.
@@ -97,8 +104,14 @@ mod tests {
             assert!(Switches::of(&with(field, "force", "Enabled")).force);
             assert!(Switches::of(&with(field, "prune", "disabled")).prune_disabled);
         }
-        assert_eq!(Switches::of(&with("labels", "reconcile", "enabled")), Switches::default());
-        assert_eq!(Switches::of(&json!({"metadata": {"labels": {"a": 1}}})), Switches::default());
+        assert_eq!(
+            Switches::of(&with("labels", "reconcile", "enabled")),
+            Switches::default()
+        );
+        assert_eq!(
+            Switches::of(&json!({"metadata": {"labels": {"a": 1}}})),
+            Switches::default()
+        );
     }
 
     #[test]
@@ -125,10 +138,26 @@ mod tests {
 
     #[test]
     fn substitution_is_case_sensitive_and_decryption_an_annotation() {
-        assert!(substitution_disabled(&with("labels", "substitute", "disabled")));
-        assert!(substitution_disabled(&with("annotations", "substitute", "disabled")));
-        assert!(!substitution_disabled(&with("annotations", "substitute", "Disabled")));
-        assert!(decryption_disabled(&with("annotations", "decrypt", "Disabled")));
+        assert!(substitution_disabled(&with(
+            "labels",
+            "substitute",
+            "disabled"
+        )));
+        assert!(substitution_disabled(&with(
+            "annotations",
+            "substitute",
+            "disabled"
+        )));
+        assert!(!substitution_disabled(&with(
+            "annotations",
+            "substitute",
+            "Disabled"
+        )));
+        assert!(decryption_disabled(&with(
+            "annotations",
+            "decrypt",
+            "Disabled"
+        )));
         assert!(!decryption_disabled(&with("labels", "decrypt", "disabled")));
     }
 }

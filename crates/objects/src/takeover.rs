@@ -27,7 +27,10 @@ impl Managers {
             && (manager.starts_with("kubectl")
                 || is_update && manager.starts_with("before-first-apply")
                 || is_update && manager.starts_with(key::KUSTOMIZE_APPLY_MANAGER)
-                || self.overridden.iter().any(|prefix| !prefix.is_empty() && manager.starts_with(prefix)))
+                || self
+                    .overridden
+                    .iter()
+                    .any(|prefix| !prefix.is_empty() && manager.starts_with(prefix)))
     }
 }
 
@@ -45,15 +48,21 @@ fn text<'v>(entry: &'v Value, field: &str) -> &'v str {
 }
 
 fn managed_fields(live: &Value) -> &[Value] {
-    object::at(live, &["metadata", "managedFields"]).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    object::at(live, &["metadata", "managedFields"])
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 /// Whether there is anything to take over or clean up; needs `managedFields` without their sets.
 pub fn is_needed(live: &Value, managers: &Managers) -> bool {
-    let has = |map: Option<&Map<String, Value>>, keys: &[&str]| map.is_some_and(|m| keys.iter().any(|k| m.contains_key(*k)));
+    let has = |map: Option<&Map<String, Value>>, keys: &[&str]| {
+        map.is_some_and(|m| keys.iter().any(|k| m.contains_key(*k)))
+    };
     has(object::annotations(live), &ANNOTATIONS)
         || has(object::labels(live), &LABELS)
-        || managed_fields(live).iter().any(|entry| managers.disowns(entry))
+        || managed_fields(live)
+            .iter()
+            .any(|entry| managers.disowns(entry))
 }
 
 /// The JSON patch that takes over; `None` when there is nothing to do.
@@ -69,15 +78,20 @@ pub fn patch(live: &Value, managers: &Managers) -> Option<Value> {
         "value": object::text(live, &["metadata", "resourceVersion"]),
     })];
     let mut remove = |map: Option<&Map<String, Value>>, field: &str, keys: &[&str]| {
-        for key in keys.iter().filter(|key| map.is_some_and(|m| m.contains_key(**key))) {
+        for key in keys
+            .iter()
+            .filter(|key| map.is_some_and(|m| m.contains_key(**key)))
+        {
             let escaped = key.replace('~', "~0").replace('/', "~1");
-            operations.push(json!({"op": "remove", "path": format!("/metadata/{field}/{escaped}")}));
+            operations
+                .push(json!({"op": "remove", "path": format!("/metadata/{field}/{escaped}")}));
         }
     };
     remove(object::annotations(live), "annotations", &ANNOTATIONS);
     remove(object::labels(live), "labels", &LABELS);
     if let Some(entries) = united(managed_fields(live), managers) {
-        operations.push(json!({"op": "replace", "path": "/metadata/managedFields", "value": entries}));
+        operations
+            .push(json!({"op": "replace", "path": "/metadata/managedFields", "value": entries}));
     }
     Some(Value::Array(operations))
 }
@@ -89,7 +103,10 @@ fn united(entries: &[Value], managers: &Managers) -> Option<Vec<Value>> {
             && text(entry, "operation") == "Apply"
             && text(entry, "subresource").is_empty()
     };
-    let (taken, mut kept): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(|e| managers.disowns(e) && !is_ours(e));
+    let (taken, mut kept): (Vec<_>, Vec<_>) = entries
+        .iter()
+        .cloned()
+        .partition(|e| managers.disowns(e) && !is_ours(e));
     let first = taken.first()?;
     let mut ours = match kept.iter().position(is_ours) {
         Some(index) => kept.remove(index),
@@ -129,11 +146,17 @@ mod tests {
         status["subresource"] = json!("status");
         let hpa = entry("kube-controller-manager", "Update", "r");
         let live = live(vec![
-            ours, entry("kubectl-edit", "Update", "b"), hpa.clone(), status.clone(), entry("kubectl", "Apply", "c"),
-            entry("kustomize-controller", "Update", "d"), entry("before-first-apply", "Update", "e"),
+            ours,
+            entry("kubectl-edit", "Update", "b"),
+            hpa.clone(),
+            status.clone(),
+            entry("kubectl", "Apply", "c"),
+            entry("kustomize-controller", "Update", "d"),
+            entry("before-first-apply", "Update", "e"),
         ]);
         let mut united = entry("kustomize-controller", "Apply", "a");
-        united["fieldsV1"] = json!({"f:data": {"f:a": {}, "f:b": {}, "f:c": {}, "f:d": {}, "f:e": {}}});
+        united["fieldsV1"] =
+            json!({"f:data": {"f:a": {}, "f:b": {}, "f:c": {}, "f:d": {}, "f:e": {}}});
         assert_eq!(
             patch(&live, &Managers::default()),
             Some(json!([
@@ -145,12 +168,21 @@ mod tests {
 
     #[test]
     fn without_an_entry_of_ours_the_first_one_is_renamed() {
-        let live = live(vec![entry("kubectl-client-side-apply", "Update", "a"), entry("kubectl-edit", "Update", "b")]);
+        let live = live(vec![
+            entry("kubectl-client-side-apply", "Update", "a"),
+            entry("kubectl-edit", "Update", "b"),
+        ]);
         let patch = patch(&live, &Managers::default()).unwrap();
         let entries = &patch[1]["value"];
         assert_eq!(entries.as_array().unwrap().len(), 1);
-        assert_eq!((&entries[0]["manager"], &entries[0]["operation"]), (&json!("kustomize-controller"), &json!("Apply")));
-        assert_eq!(entries[0]["fieldsV1"], json!({"f:data": {"f:a": {}, "f:b": {}}}));
+        assert_eq!(
+            (&entries[0]["manager"], &entries[0]["operation"]),
+            (&json!("kustomize-controller"), &json!("Apply"))
+        );
+        assert_eq!(
+            entries[0]["fieldsV1"],
+            json!({"f:data": {"f:a": {}, "f:b": {}}})
+        );
     }
 
     #[test]
@@ -159,7 +191,10 @@ mod tests {
             "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "keep": "1"},
             "labels": {"fluxcd.io/sync-gc-mark": "x"}}});
         assert_eq!(
-            patch(&live, &Managers::default()).unwrap().as_array().unwrap()[1..],
+            patch(&live, &Managers::default())
+                .unwrap()
+                .as_array()
+                .unwrap()[1..],
             [
                 json!({"op": "remove", "path": "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration"}),
                 json!({"op": "remove", "path": "/metadata/labels/fluxcd.io~1sync-gc-mark"}),
@@ -170,11 +205,15 @@ mod tests {
     #[test]
     fn others_are_left_alone() {
         let live = live(vec![
-            entry("kustomize-controller", "Apply", "a"), entry("helm", "Update", "b"), entry("flux-client-side-apply", "Apply", "c"),
+            entry("kustomize-controller", "Apply", "a"),
+            entry("helm", "Update", "b"),
+            entry("flux-client-side-apply", "Apply", "c"),
         ]);
         assert!(!is_needed(&live, &Managers::default()));
         assert_eq!(patch(&live, &Managers::default()), None);
-        let managers = Managers { overridden: vec!["helm".into()] };
+        let managers = Managers {
+            overridden: vec!["helm".into()],
+        };
         assert!(is_needed(&live, &managers));
     }
 }

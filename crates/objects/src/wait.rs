@@ -38,13 +38,20 @@ pub enum Verdict {
 
 impl Awaited {
     fn is_done(&self) -> bool {
-        self.health.status == Status::Current || (self.may_vanish && self.health.status == Status::NotFound)
+        self.health.status == Status::Current
+            || (self.may_vanish && self.health.status == Status::NotFound)
     }
 
     fn describe(&self) -> String {
-        let status = format!("{} status: '{}'", subject(&self.id), self.health.status.as_str());
+        let status = format!(
+            "{} status: '{}'",
+            subject(&self.id),
+            self.health.status.as_str()
+        );
         match self.health.status {
-            Status::Unknown if !self.health.message.is_empty() => format!("{status}: {}", self.health.message),
+            Status::Unknown if !self.health.message.is_empty() => {
+                format!("{status}: {}", self.health.message)
+            }
             _ => status,
         }
     }
@@ -61,7 +68,10 @@ pub fn judge(objects: &[Awaited], failing: Failing) -> Verdict {
         Failing::Slow => objects.iter().all(|o| o.is_done() || has_failed(o)),
     };
     if is_over {
-        Verdict::Failed(format!("failed early due to stalled resources: {}", list(objects, has_failed)))
+        Verdict::Failed(format!(
+            "failed early due to stalled resources: {}",
+            list(objects, has_failed)
+        ))
     } else {
         Verdict::Pending
     }
@@ -73,7 +83,11 @@ pub fn timeout_text(objects: &[Awaited]) -> String {
 }
 
 fn list(objects: &[Awaited], filter: impl Fn(&Awaited) -> bool) -> String {
-    let mut texts: Vec<_> = objects.iter().filter(|o| filter(o)).map(Awaited::describe).collect();
+    let mut texts: Vec<_> = objects
+        .iter()
+        .filter(|o| filter(o))
+        .map(Awaited::describe)
+        .collect();
     texts.sort();
     format!("[{}]", texts.join(", "))
 }
@@ -89,7 +103,10 @@ pub fn namespace_missing_text(id: &ObjectId) -> String {
 
 /// What is said of a kind that the cluster does not know.
 pub fn unknown_kind_text(id: &ObjectId) -> String {
-    format!("no matches for kind \"{}\" in group \"{}\"", id.kind, id.group)
+    format!(
+        "no matches for kind \"{}\" in group \"{}\"",
+        id.kind, id.group
+    )
 }
 
 #[cfg(test)]
@@ -98,7 +115,12 @@ mod tests {
 
     fn awaited(name: &str, status: Status, message: &str) -> Awaited {
         Awaited {
-            id: ObjectId { namespace: "apps".into(), name: name.into(), group: String::new(), kind: "X".into() },
+            id: ObjectId {
+                namespace: "apps".into(),
+                name: name.into(),
+                group: String::new(),
+                kind: "X".into(),
+            },
             health: Assessment::new(status, message),
             may_vanish: false,
         }
@@ -107,7 +129,10 @@ mod tests {
     #[test]
     fn all_current_passes_and_nothing_to_wait_for_too() {
         assert_eq!(judge(&[], Failing::Fast), Verdict::Passed);
-        assert_eq!(judge(&[awaited("a", Status::Current, "")], Failing::Fast), Verdict::Passed);
+        assert_eq!(
+            judge(&[awaited("a", Status::Current, "")], Failing::Fast),
+            Verdict::Passed
+        );
         let mut job = awaited("job", Status::NotFound, "");
         assert_eq!(judge(&[job.clone()], Failing::Fast), Verdict::Pending);
         job.may_vanish = true;
@@ -116,17 +141,31 @@ mod tests {
 
     #[test]
     fn a_failure_ends_the_wait_at_once_or_when_nothing_else_moves() {
-        let objects = [awaited("b", Status::Failed, "x"), awaited("a", Status::InProgress, "y"), awaited("c", Status::Current, "")];
+        let objects = [
+            awaited("b", Status::Failed, "x"),
+            awaited("a", Status::InProgress, "y"),
+            awaited("c", Status::Current, ""),
+        ];
         let text = "failed early due to stalled resources: [X/apps/b status: 'Failed']".to_owned();
-        assert_eq!(judge(&objects, Failing::Fast), Verdict::Failed(text.clone()));
+        assert_eq!(
+            judge(&objects, Failing::Fast),
+            Verdict::Failed(text.clone())
+        );
         assert_eq!(judge(&objects, Failing::Slow), Verdict::Pending);
-        assert_eq!(judge(&[objects[0].clone(), objects[2].clone()], Failing::Slow), Verdict::Failed(text));
+        assert_eq!(
+            judge(&[objects[0].clone(), objects[2].clone()], Failing::Slow),
+            Verdict::Failed(text)
+        );
     }
 
     #[test]
     fn a_timeout_names_everything_that_is_not_current() {
         let objects = [
-            awaited("b", Status::Unknown, "no matches for kind \"X\" in group \"\""),
+            awaited(
+                "b",
+                Status::Unknown,
+                "no matches for kind \"X\" in group \"\"",
+            ),
             awaited("a", Status::NotFound, "z"),
             awaited("c", Status::Current, ""),
             awaited("d", Status::InProgress, "replicas: 0/1"),

@@ -54,7 +54,10 @@ pub struct Assessment {
 impl Assessment {
     /// A status with its reason.
     pub fn new(status: Status, message: impl Into<Box<str>>) -> Self {
-        Self { status, message: message.into() }
+        Self {
+            status,
+            message: message.into(),
+        }
     }
 
     /// Healthy, with nothing to say.
@@ -104,7 +107,10 @@ pub fn assess(live: &Value, now: Timestamp) -> Assessment {
 /// The rules that come before those of a kind.
 fn generic(live: &Value) -> Option<Assessment> {
     if !object::text(live, &["metadata", "deletionTimestamp"]).is_empty() {
-        return Some(Assessment::new(Status::Terminating, "scheduled for deletion"));
+        return Some(Assessment::new(
+            Status::Terminating,
+            "scheduled for deletion",
+        ));
     }
     let generation = object::integer(live, &["metadata", "generation"]);
     let observed = object::integer(live, &["status", "observedGeneration"]);
@@ -149,20 +155,39 @@ fn condition<'v>(live: &'v Value, kind: &str) -> Option<Condition<'v>> {
 pub fn pods_to_ask(live: &Value, assessment: &Assessment) -> Option<String> {
     let gvk = Gvk::of(live)?;
     let asks = gvk.group == "apps" && matches!(gvk.kind.as_str(), "StatefulSet" | "ReplicaSet");
-    (asks && assessment.status == Status::InProgress).then(|| selector_text(live)).flatten()
+    (asks && assessment.status == Status::InProgress)
+        .then(|| selector_text(live))
+        .flatten()
 }
 
 /// `spec.selector` as a label selector; `None` when it selects nothing.
 fn selector_text(live: &Value) -> Option<String> {
     let selector = object::at(live, &["spec", "selector"])?;
     let mut parts = Vec::new();
-    for (key, value) in selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten() {
+    for (key, value) in selector
+        .get("matchLabels")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         parts.push(format!("{key}={}", value.as_str()?));
     }
-    for expression in selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten() {
+    for expression in selector
+        .get("matchExpressions")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         let key = object::text(expression, &["key"]);
-        let values = expression.get("values").and_then(Value::as_array).into_iter().flatten();
-        let values = values.filter_map(Value::as_str).collect::<Vec<_>>().join(",");
+        let values = expression
+            .get("values")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        let values = values
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>()
+            .join(",");
         parts.push(match object::text(expression, &["operator"]) {
             "In" => format!("{key} in ({values})"),
             "NotIn" => format!("{key} notin ({values})"),

@@ -36,7 +36,8 @@ pub(super) fn claim(live: &Value) -> Assessment {
 }
 
 pub(super) fn is_unschedulable(pod: &Value) -> bool {
-    condition(pod, "PodScheduled").is_some_and(|c| c.status == "False" && c.reason == "Unschedulable")
+    condition(pod, "PodScheduled")
+        .is_some_and(|c| c.status == "False" && c.reason == "Unschedulable")
 }
 
 pub(super) fn pod(live: &Value, now: Timestamp) -> Assessment {
@@ -49,13 +50,19 @@ pub(super) fn pod(live: &Value, now: Timestamp) -> Assessment {
             }
             match crashing(live).as_slice() {
                 [] => Assessment::in_progress("pod is running but is not ready"),
-                names => Assessment::failed(format!("containers in CrashLoopBackOff: {}", names.join(","))),
+                names => Assessment::failed(format!(
+                    "containers in CrashLoopBackOff: {}",
+                    names.join(",")
+                )),
             }
         }
         "Pending" if is_unschedulable(live) => {
-            let created = object::text(live, &["metadata", "creationTimestamp"]).parse::<Timestamp>();
+            let created =
+                object::text(live, &["metadata", "creationTimestamp"]).parse::<Timestamp>();
             match created {
-                Ok(created) if now.duration_since(created) > PATIENCE => Assessment::failed("pod could not be scheduled"),
+                Ok(created) if now.duration_since(created) > PATIENCE => {
+                    Assessment::failed("pod could not be scheduled")
+                }
                 _ => Assessment::in_progress("pod has not been scheduled"),
             }
         }
@@ -67,8 +74,13 @@ pub(super) fn pod(live: &Value, now: Timestamp) -> Assessment {
 
 /// Names of the containers that wait before they are started once more.
 fn crashing(pod: &Value) -> Vec<&str> {
-    let lists = ["initContainerStatuses", "containerStatuses"].map(|list| object::at(pod, &["status", list]));
-    let containers = lists.into_iter().flatten().filter_map(Value::as_array).flatten();
+    let lists = ["initContainerStatuses", "containerStatuses"]
+        .map(|list| object::at(pod, &["status", list]));
+    let containers = lists
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_array)
+        .flatten();
     containers
         .filter(|c| object::text(c, &["state", "waiting", "reason"]) == "CrashLoopBackOff")
         .map(|c| object::text(c, &["name"]))

@@ -9,7 +9,10 @@ fn now() -> Timestamp {
 
 fn object(api_version: &str, kind: &str, parts: Value) -> Value {
     let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "a"}});
-    object.as_object_mut().unwrap().extend(parts.as_object().cloned().unwrap_or_default());
+    object
+        .as_object_mut()
+        .unwrap()
+        .extend(parts.as_object().cloned().unwrap_or_default());
     object
 }
 
@@ -29,24 +32,46 @@ fn conditions_of(list: &[(&str, &str, &str)]) -> Value {
 
 #[test]
 fn generic_rules_hold_for_any_kind() {
-    let status = |list: &[(&str, &str, &str)]| json!({"status": {"conditions": conditions_of(list)}});
+    let status =
+        |list: &[(&str, &str, &str)]| json!({"status": {"conditions": conditions_of(list)}});
     check(
         "example.com/v1",
         "Widget",
         &[
             (json!({}), Current),
             (json!({"status": {}}), Current),
-            (json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}), Terminating),
-            (json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 1}}), InProgress),
-            (json!({"metadata": {"generation": 2}, "status": {"observedGeneration": -1}}), InProgress),
-            (json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 2}}), Current),
+            (
+                json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+                Terminating,
+            ),
+            (
+                json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 1}}),
+                InProgress,
+            ),
+            (
+                json!({"metadata": {"generation": 2}, "status": {"observedGeneration": -1}}),
+                InProgress,
+            ),
+            (
+                json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 2}}),
+                Current,
+            ),
             (json!({"metadata": {"generation": 2}}), Current),
             (status(&[("Ready", "True", "")]), Current),
             (status(&[("Ready", "False", "")]), InProgress),
             (status(&[("Ready", "Unknown", "")]), InProgress),
-            (status(&[("Reconciling", "True", ""), ("Stalled", "True", "")]), InProgress),
-            (status(&[("Ready", "True", ""), ("Stalled", "True", "")]), Failed),
-            (status(&[("Reconciling", "False", ""), ("Ready", "True", "")]), Current),
+            (
+                status(&[("Reconciling", "True", ""), ("Stalled", "True", "")]),
+                InProgress,
+            ),
+            (
+                status(&[("Ready", "True", ""), ("Stalled", "True", "")]),
+                Failed,
+            ),
+            (
+                status(&[("Reconciling", "False", ""), ("Ready", "True", "")]),
+                Current,
+            ),
             (json!({"status": {"conditions": "odd"}}), Current),
         ],
     );
@@ -64,7 +89,9 @@ fn deployment(change: impl FnOnce(&mut Value)) -> Value {
 
 #[test]
 fn deployments() {
-    let set = |pointer: &'static str, value: Value| deployment(|d| *d.pointer_mut(pointer).unwrap() = value);
+    let set = |pointer: &'static str, value: Value| {
+        deployment(|d| *d.pointer_mut(pointer).unwrap() = value)
+    };
     check(
         "apps/v1",
         "Deployment",
@@ -75,10 +102,25 @@ fn deployments() {
             (set("/status/updatedReplicas", json!(1)), InProgress),
             (set("/status/availableReplicas", json!(1)), InProgress),
             (set("/status/readyReplicas", json!(1)), InProgress),
-            (set("/status/conditions/0/reason", json!("ReplicaSetUpdated")), InProgress),
-            (set("/status/conditions/0/reason", json!("ProgressDeadlineExceeded")), Failed),
-            (set("/status/conditions/1/status", json!("False")), InProgress),
-            (json!({"spec": {"replicas": 0, "progressDeadlineSeconds": 600}}), InProgress),
+            (
+                set("/status/conditions/0/reason", json!("ReplicaSetUpdated")),
+                InProgress,
+            ),
+            (
+                set(
+                    "/status/conditions/0/reason",
+                    json!("ProgressDeadlineExceeded"),
+                ),
+                Failed,
+            ),
+            (
+                set("/status/conditions/1/status", json!("False")),
+                InProgress,
+            ),
+            (
+                json!({"spec": {"replicas": 0, "progressDeadlineSeconds": 600}}),
+                InProgress,
+            ),
             (json!({"status": {}}), InProgress),
             (
                 deployment(|d| {
@@ -100,23 +142,52 @@ fn deployments() {
 
 #[test]
 fn stateful_sets() {
-    let status = |replicas: i64, ready: i64, current: i64, updated: i64, revisions: [&str; 2]| json!({"replicas": replicas,
+    let status = |replicas: i64, ready: i64, current: i64, updated: i64, revisions: [&str; 2]| {
+        json!({"replicas": replicas,
         "readyReplicas": ready, "currentReplicas": current, "updatedReplicas": updated,
-        "currentRevision": revisions[0], "updateRevision": revisions[1]});
+        "currentRevision": revisions[0], "updateRevision": revisions[1]})
+    };
     let partition = json!({"replicas": 3, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}});
     check(
         "apps/v1",
         "StatefulSet",
         &[
-            (json!({"spec": {"updateStrategy": {"type": "OnDelete"}}}), Current),
-            (json!({"spec": {"replicas": 2}, "status": status(2, 2, 2, 2, ["a", "a"])}), Current),
-            (json!({"spec": {"replicas": 2}, "status": status(1, 1, 1, 1, ["a", "a"])}), InProgress),
-            (json!({"spec": {"replicas": 2}, "status": status(2, 1, 2, 2, ["a", "a"])}), InProgress),
-            (json!({"spec": {"replicas": 2}, "status": status(3, 2, 2, 2, ["a", "a"])}), InProgress),
-            (json!({"spec": {"replicas": 2}, "status": status(2, 2, 1, 1, ["a", "b"])}), InProgress),
-            (json!({"spec": {"replicas": 2}, "status": status(2, 2, 2, 2, ["a", "b"])}), InProgress),
-            (json!({"spec": partition, "status": status(3, 3, 1, 1, ["a", "b"])}), InProgress),
-            (json!({"spec": partition, "status": status(3, 3, 1, 2, ["a", "b"])}), Current),
+            (
+                json!({"spec": {"updateStrategy": {"type": "OnDelete"}}}),
+                Current,
+            ),
+            (
+                json!({"spec": {"replicas": 2}, "status": status(2, 2, 2, 2, ["a", "a"])}),
+                Current,
+            ),
+            (
+                json!({"spec": {"replicas": 2}, "status": status(1, 1, 1, 1, ["a", "a"])}),
+                InProgress,
+            ),
+            (
+                json!({"spec": {"replicas": 2}, "status": status(2, 1, 2, 2, ["a", "a"])}),
+                InProgress,
+            ),
+            (
+                json!({"spec": {"replicas": 2}, "status": status(3, 2, 2, 2, ["a", "a"])}),
+                InProgress,
+            ),
+            (
+                json!({"spec": {"replicas": 2}, "status": status(2, 2, 1, 1, ["a", "b"])}),
+                InProgress,
+            ),
+            (
+                json!({"spec": {"replicas": 2}, "status": status(2, 2, 2, 2, ["a", "b"])}),
+                InProgress,
+            ),
+            (
+                json!({"spec": partition, "status": status(3, 3, 1, 1, ["a", "b"])}),
+                InProgress,
+            ),
+            (
+                json!({"spec": partition, "status": status(3, 3, 1, 2, ["a", "b"])}),
+                Current,
+            ),
         ],
     );
 }
@@ -128,23 +199,43 @@ fn replica_and_daemon_sets() {
         "apps/v1",
         "ReplicaSet",
         &[
-            (json!({"spec": {"replicas": 2}, "status": replicas(2)}), Current),
-            (json!({"spec": {"replicas": 2}, "status": replicas(1)}), InProgress),
-            (json!({"spec": {"replicas": 2}, "status": replicas(3)}), InProgress),
-            (json!({"spec": {"replicas": 0}, "status": {"conditions": conditions_of(&[("ReplicaFailure", "True", "")])}}), InProgress),
+            (
+                json!({"spec": {"replicas": 2}, "status": replicas(2)}),
+                Current,
+            ),
+            (
+                json!({"spec": {"replicas": 2}, "status": replicas(1)}),
+                InProgress,
+            ),
+            (
+                json!({"spec": {"replicas": 2}, "status": replicas(3)}),
+                InProgress,
+            ),
+            (
+                json!({"spec": {"replicas": 0}, "status": {"conditions": conditions_of(&[("ReplicaFailure", "True", "")])}}),
+                InProgress,
+            ),
         ],
     );
-    let scheduled = |n: i64| json!({"observedGeneration": 1, "desiredNumberScheduled": 2, "currentNumberScheduled": n,
-        "updatedNumberScheduled": n, "numberAvailable": n, "numberReady": n});
+    let scheduled = |n: i64| {
+        json!({"observedGeneration": 1, "desiredNumberScheduled": 2, "currentNumberScheduled": n,
+        "updatedNumberScheduled": n, "numberAvailable": n, "numberReady": n})
+    };
     let meta = json!({"generation": 1});
     check(
         "apps/v1",
         "DaemonSet",
         &[
             (json!({"metadata": meta, "status": scheduled(2)}), Current),
-            (json!({"metadata": meta, "status": scheduled(1)}), InProgress),
+            (
+                json!({"metadata": meta, "status": scheduled(1)}),
+                InProgress,
+            ),
             (json!({"metadata": meta}), InProgress),
-            (json!({"metadata": meta, "status": {"observedGeneration": 1}}), InProgress),
+            (
+                json!({"metadata": meta, "status": {"observedGeneration": 1}}),
+                InProgress,
+            ),
             (json!({"status": scheduled(2)}), InProgress),
         ],
     );
@@ -163,10 +254,20 @@ fn jobs_are_done_when_complete() {
             (with(&[("Failed", "True", "")]), Failed),
             (with(&[("Failed", "False", "")]), InProgress),
             (json!({"spec": {"suspend": true}}), Current),
-            (json!({"metadata": {"deletionTimestamp": "x"}, "spec": {"suspend": true}}), Current),
+            (
+                json!({"metadata": {"deletionTimestamp": "x"}, "spec": {"suspend": true}}),
+                Current,
+            ),
         ],
     );
-    check("batch/v1", "CronJob", &[(json!({"status": {"conditions": conditions_of(&[("Ready", "False", "")])}}), Current)]);
+    check(
+        "batch/v1",
+        "CronJob",
+        &[(
+            json!({"status": {"conditions": conditions_of(&[("Ready", "False", "")])}}),
+            Current,
+        )],
+    );
 }
 
 #[test]
@@ -209,7 +310,10 @@ fn the_rest_of_the_kinds_with_rules() {
         &[
             (json!({}), InProgress),
             (with(&[("NamesAccepted", "False", "")]), Failed),
-            (with(&[("NamesAccepted", "True", ""), ("Established", "True", "")]), Current),
+            (
+                with(&[("NamesAccepted", "True", ""), ("Established", "True", "")]),
+                Current,
+            ),
             (with(&[("Established", "False", "Installing")]), InProgress),
             (with(&[("Established", "False", "Other")]), Failed),
         ],
@@ -220,20 +324,45 @@ fn the_rest_of_the_kinds_with_rules() {
         &[
             (json!({}), Current),
             (json!({"spec": {"type": "LoadBalancer"}}), InProgress),
-            (json!({"spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.1"}}), Current),
+            (
+                json!({"spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.1"}}),
+                Current,
+            ),
         ],
     );
-    check("v1", "PersistentVolumeClaim", &[(json!({}), InProgress), (json!({"status": {"phase": "Bound"}}), Current)]);
-    check("policy/v1", "PodDisruptionBudget", &[(with(&[("Ready", "False", "")]), Current)]);
-    check("v1", "ConfigMap", &[(with(&[("Ready", "False", "")]), Current)]);
+    check(
+        "v1",
+        "PersistentVolumeClaim",
+        &[
+            (json!({}), InProgress),
+            (json!({"status": {"phase": "Bound"}}), Current),
+        ],
+    );
+    check(
+        "policy/v1",
+        "PodDisruptionBudget",
+        &[(with(&[("Ready", "False", "")]), Current)],
+    );
+    check(
+        "v1",
+        "ConfigMap",
+        &[(with(&[("Ready", "False", "")]), Current)],
+    );
 }
 
 #[test]
 fn failed_pods_fail_their_owner_unless_they_go_away() {
-    let set = object("apps/v1", "StatefulSet", json!({"spec": {"replicas": 1, "selector": {
-        "matchLabels": {"app": "a"}, "matchExpressions": [{"key": "b", "operator": "In", "values": ["x", "y"]}]}}}));
+    let set = object(
+        "apps/v1",
+        "StatefulSet",
+        json!({"spec": {"replicas": 1, "selector": {
+        "matchLabels": {"app": "a"}, "matchExpressions": [{"key": "b", "operator": "In", "values": ["x", "y"]}]}}}),
+    );
     let assessment = assess(&set, now());
-    assert_eq!(pods_to_ask(&set, &assessment).as_deref(), Some("app=a,b in (x,y)"));
+    assert_eq!(
+        pods_to_ask(&set, &assessment).as_deref(),
+        Some("app=a,b in (x,y)")
+    );
     assert_eq!(pods_to_ask(&set, &Assessment::current()), None);
 
     let crashing = json!({"metadata": {"name": "a-0"}, "status": {"phase": "Running", "containerStatuses":
@@ -244,7 +373,10 @@ fn failed_pods_fail_their_owner_unless_they_go_away() {
         "conditions": conditions_of(&[("PodScheduled", "False", "Unschedulable")])}});
     let with = |pods: &[Value]| with_pods(assessment.clone(), pods, now());
     assert_eq!(with(&[going, homeless]), assessment);
-    assert_eq!(with(&[crashing]), Assessment::new(Failed, "1 pods have failed"));
+    assert_eq!(
+        with(&[crashing]),
+        Assessment::new(Failed, "1 pods have failed")
+    );
 }
 
 proptest! {

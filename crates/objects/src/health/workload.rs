@@ -26,11 +26,21 @@ fn surplus(have: i64, want: i64) -> Option<Assessment> {
 
 pub(super) fn deployment(live: &Value) -> Assessment {
     let progressing = condition(live, "Progressing");
-    if progressing.as_ref().is_some_and(|c| c.reason == "ProgressDeadlineExceeded") {
+    if progressing
+        .as_ref()
+        .is_some_and(|c| c.reason == "ProgressDeadlineExceeded")
+    {
         return Assessment::failed("progress deadline exceeded");
     }
-    let (spec, replicas, updated) = (wanted(live), status(live, "replicas"), status(live, "updatedReplicas"));
-    let (available, ready) = (status(live, "availableReplicas"), status(live, "readyReplicas"));
+    let (spec, replicas, updated) = (
+        wanted(live),
+        status(live, "replicas"),
+        status(live, "updatedReplicas"),
+    );
+    let (available, ready) = (
+        status(live, "availableReplicas"),
+        status(live, "readyReplicas"),
+    );
     let counts = behind(&[("replicas", replicas, spec), ("updated", updated, spec)])
         .or_else(|| surplus(replicas, spec))
         .or_else(|| behind(&[("available", available, updated), ("ready", ready, spec)]));
@@ -40,7 +50,8 @@ pub(super) fn deployment(live: &Value) -> Assessment {
     // Without a deadline the controller does not report progress.
     let deadline = object::integer(live, &["spec", "progressDeadlineSeconds"]);
     let has_deadline = deadline.is_some_and(|seconds| seconds != i64::from(i32::MAX));
-    let is_done = progressing.is_some_and(|c| c.status == "True" && c.reason == "NewReplicaSetAvailable");
+    let is_done =
+        progressing.is_some_and(|c| c.status == "True" && c.reason == "NewReplicaSetAvailable");
     if has_deadline && !is_done {
         return Assessment::in_progress("replica set not available");
     }
@@ -54,15 +65,24 @@ pub(super) fn stateful_set(live: &Value) -> Assessment {
     if object::text(live, &["spec", "updateStrategy", "type"]) == "OnDelete" {
         return Assessment::current();
     }
-    let (spec, replicas, ready) = (wanted(live), status(live, "replicas"), status(live, "readyReplicas"));
-    let counts = behind(&[("replicas", replicas, spec), ("ready", ready, spec)]).or_else(|| surplus(replicas, spec));
+    let (spec, replicas, ready) = (
+        wanted(live),
+        status(live, "replicas"),
+        status(live, "readyReplicas"),
+    );
+    let counts = behind(&[("replicas", replicas, spec), ("ready", ready, spec)])
+        .or_else(|| surplus(replicas, spec));
     if let Some(counts) = counts {
         return counts;
     }
-    let partition = object::integer(live, &["spec", "updateStrategy", "rollingUpdate", "partition"]);
+    let partition = object::integer(
+        live,
+        &["spec", "updateStrategy", "rollingUpdate", "partition"],
+    );
     if let Some(partition) = partition.filter(|p| *p != 0) {
         let updated = status(live, "updatedReplicas");
-        return behind(&[("partitioned rollout", updated, spec - partition)]).unwrap_or_else(Assessment::current);
+        return behind(&[("partitioned rollout", updated, spec - partition)])
+            .unwrap_or_else(Assessment::current);
     }
     if let Some(counts) = behind(&[("current", status(live, "currentReplicas"), spec)]) {
         return counts;
@@ -84,7 +104,9 @@ pub(super) fn replica_set(live: &Value) -> Assessment {
         ("available", status(live, "availableReplicas"), spec),
         ("ready", status(live, "readyReplicas"), spec),
     ]);
-    counts.or_else(|| surplus(status(live, "replicas"), spec)).unwrap_or_else(Assessment::current)
+    counts
+        .or_else(|| surplus(status(live, "replicas"), spec))
+        .unwrap_or_else(Assessment::current)
 }
 
 pub(super) fn daemon_set(live: &Value) -> Assessment {
