@@ -20,6 +20,7 @@ mod resources;
 mod session;
 mod table;
 mod terminal;
+pub mod up;
 mod wait;
 
 use std::ffi::OsString;
@@ -54,6 +55,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run a repository on a cluster of its own, or on another one
+    Up(up::UpArgs),
+    #[command(flatten)]
+    Cluster(ClusterCommand),
+}
+
+/// The commands that ask a cluster something and end.
+#[derive(Subcommand)]
+enum ClusterCommand {
     /// Show objects and their state
     Get(get::Get),
     /// Make a controller look at an object now
@@ -78,7 +88,7 @@ enum Command {
     Events(events::Events),
 }
 
-impl Command {
+impl ClusterCommand {
     /// Whether the command ends at the timeout by design.
     fn is_stream(&self) -> bool {
         match self {
@@ -111,7 +121,7 @@ pub fn main() -> ExitCode {
         Err(error) => return refuse(&error, &mut terminal),
     };
     match run(cli, terminal) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             if let Some(line) = failure.line() {
                 eprintln!("{line}");
@@ -125,20 +135,48 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Err
     Cli::try_parse_from(arguments)
 }
 
-fn run(cli: Cli, mut terminal: Terminal) -> Outcome {
+fn run(cli: Cli, mut terminal: Terminal) -> Outcome<ExitCode> {
     if cli.version {
         let version = env!("CARGO_PKG_VERSION");
-        return Ok(terminal.print(&format!("sluice version {version}\n"))?);
+        terminal.print(&format!("sluice version {version}\n"))?;
+        return Ok(ExitCode::SUCCESS);
     }
-    let Some(command) = cli.command else {
-        let help = <Cli as clap::CommandFactory>::command().render_help();
-        return Ok(terminal.print(&help.to_string())?);
+    match cli.command {
+        None => {
+            let help = <Cli as clap::CommandFactory>::command().render_help();
+            terminal.print(&help.to_string())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Up(args)) => run_up(args, cli.global),
+        Some(Command::Cluster(command)) => {
+            run_command(&command, &cli.global, terminal)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Runs `sluice up`, which serves a cluster and controllers on all cores until
+/// it is stopped.
+fn run_up(args: up::UpArgs, global: GlobalArgs) -> Outcome<ExitCode> {
+    let around = up::Surroundings {
+        kubeconfig: global.cluster.kubeconfig,
+        context: global.cluster.context,
+        namespace: global.namespace,
+        timeout: global.timeout,
     };
+    let runtime = tokio::runtime::Runtime::new()?;
+    let outcome = runtime.block_on(up::run(args, around));
+    runtime.shutdown_background();
+    Ok(outcome?)
+}
+
+/// Runs a command that asks a cluster something and ends.
+fn run_command(command: &ClusterCommand, global: &GlobalArgs, terminal: Terminal) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut session = Session::new(&cli.global, terminal)?;
+        let mut session = Session::new(global, terminal)?;
         if command.is_stream() {
             return command.run(&mut session).await;
         }
@@ -195,5 +233,67 @@ fn complaint(error: &clap::Error) -> String {
             let first = text.lines().next().unwrap_or_default();
             first.trim_start_matches("error: ").to_owned()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Result<Cli, clap::Error> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn the_command_tree_holds_together() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_of_flux_are_understood() {
+        for line in [
+            "sluice get all -A",
+            "sluice get ks -n apps --status-selector ready=false",
+            "sluice -n apps get kustomizations web --show-source --no-header",
+            "sluice get source git",
+            "sluice get sources all -A",
+            "sluice get images all",
+            "sluice get image policy web -w",
+            "sluice get alert-providers",
+            "sluice reconcile ks web --with-source",
+            "sluice reconcile hr web --force --reset",
+            "sluice reconcile source git fleet --timeout 1m",
+            "sluice suspend kustomization a b c",
+            "sluice suspend image update --all",
+            "sluice resume ks --all --wait",
+            "sluice resume ks web --wait=false",
+            "sluice delete source helm charts -s",
+            "sluice export ks --all",
+            "sluice export source git fleet --with-credentials",
+            "sluice export source external fleet",
+            "sluice tree ks web --compact -o json",
+            "sluice events -A --for Kustomization/web --types Normal,Warning -w",
+            "sluice --version",
+            "sluice",
+        ] {
+            assert!(words(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_said_in_one_line() {
+        for (line, text) in [
+            ("sluice bogus", r#"unknown command "bogus" for "sluice""#),
+            ("sluice get ks --bogus", "unknown flag: --bogus"),
+            ("sluice get ks -x", "unknown shorthand flag: 'x' in -x"),
+            (
+                "sluice get ks --timeout 5",
+                r#"invalid value '5' for '--timeout <TIMEOUT>': time: missing unit in duration "5""#,
+            ),
+        ] {
+            let error = words(line).err().expect(line);
+            assert_eq!(complaint(&error), text);
+        }
+        assert!(words("sluice reconcile alert web").is_err());
     }
 }

@@ -7,7 +7,6 @@ use clap::Args;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::Value;
-use sluice_api::duration::GoDuration;
 use sluice_api::key;
 use tokio::time::Instant;
 
@@ -19,6 +18,8 @@ use crate::terminal::Terminal;
 
 /// The namespace that commands work in unless told otherwise.
 const DEFAULT_NAMESPACE: &str = "flux-system";
+/// How long a command may take unless told otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 /// The variable that replaces that namespace.
 const NAMESPACE_VARIABLE: &str = "FLUX_SYSTEM_NAMESPACE";
 /// The variable that stands for `--ns-follows-kube-context`.
@@ -33,20 +34,15 @@ pub struct GlobalArgs {
     /// Work in the namespace of the kubeconfig's context
     #[arg(long, global = true)]
     pub ns_follows_kube_context: bool,
-    /// How long the whole command may take
-    #[arg(long, global = true, default_value = "5m0s", value_parser = duration)]
-    pub timeout: Duration,
+    /// How long the whole command may take [default: 5m0s]
+    #[arg(long, global = true, value_parser = sluice_runtime::args::duration)]
+    pub timeout: Option<Duration>,
     /// Print generated objects
     #[arg(long, global = true)]
     pub verbose: bool,
     /// How to reach the cluster.
     #[command(flatten)]
     pub cluster: ClusterArgs,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration: GoDuration = text.parse().map_err(|error| format!("{error}"))?;
-    Ok(duration.to_std())
 }
 
 /// A run of one command.
@@ -77,7 +73,7 @@ impl Session {
         Ok(Self {
             namespace,
             terminal,
-            deadline: Instant::now() + args.timeout,
+            deadline: Instant::now() + args.timeout.unwrap_or(DEFAULT_TIMEOUT),
             cluster: args.cluster.clone(),
             client: None,
         })

@@ -1,6 +1,7 @@
 //! Generators and checks of the repository, run as `cargo xtask COMMAND`.
 
 mod crds;
+mod e2e;
 mod files;
 mod openapi;
 mod tidy;
@@ -14,6 +15,8 @@ use clap::Parser;
 enum Command {
     /// Writes the CRDs of `api/` to `manifests/crds/`, checks or compares them
     Crds(crds::Args),
+    /// Runs the end-to-end suites on a real Kubernetes control plane
+    E2e(e2e::Args),
     /// Remakes the tables of built-in kinds from a running kube-apiserver
     Openapi(openapi::Args),
     /// Checks the rules of the house
@@ -27,6 +30,7 @@ enum Command {
 pub fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Crds(args) => crds::run(&args),
+        Command::E2e(args) => e2e::run(&args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Tidy => tidy::run(),
     }
