@@ -172,16 +172,18 @@ impl<T: Target> Act<'_, T> {
             let wave = std::mem::replace(&mut writes, rest);
             let results = futures::stream::iter(
                 wave.into_iter()
-                    .map(|(item, write)| self.write(item, write)),
+                    .map(|(item, write)| async move { (item, self.write(item, write).await) }),
             );
             let results: Vec<_> = results
                 .buffer_unordered(self.concurrency.max(1))
                 .collect()
                 .await;
-            for result in results {
+            for (item, result) in results {
                 match result {
                     Ok(Found::Done(done)) => report.done.push(*done),
-                    Ok(Found::Going) | Ok(Found::Write(_)) => {}
+                    Ok(Found::Going) => report.going.push(self.items[item].id.clone()),
+                    // A write that was asked for once more has been done by then.
+                    Ok(Found::Write(_)) => {}
                     Err(failure) => {
                         let earlier = report.failure.take();
                         report.failure = Some(match earlier {
@@ -193,7 +195,7 @@ impl<T: Target> Act<'_, T> {
                     }
                 }
             }
-            if report.failure.is_some() {
+            if report.failure.is_some() || !report.going.is_empty() {
                 return;
             }
         }

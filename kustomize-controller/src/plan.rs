@@ -208,10 +208,22 @@ fn decide(
     applied: Option<&Applied>,
     policy: &Policy<'_>,
 ) -> (Action, Risk) {
+    let change = match (policy.trust, applied) {
+        (Trust::Nothing, _) | (_, None) => Risk::Risky,
+        (_, Some(applied)) => applied.summary.change_to(item.summary),
+    };
+    // What was sent once and is sent again was not refused then.
+    let risk = match change {
+        _ if policy.trust == Trust::Resend => Risk::Safe,
+        Risk::None => Risk::Safe,
+        change if (policy.admission)(&item.gvk) == Admission::None => change,
+        _ => Risk::Risky,
+    };
     let live = match seen {
-        Seen::Unknown => return (unknown(item), Risk::Risky),
+        Seen::Unknown => return (unknown(item), risk),
         Seen::Absent if switches::skips(item.switches, None) => return (Action::Skip, Risk::None),
-        Seen::Absent => return (Action::Create, Risk::Risky),
+        Seen::Absent if change == Risk::Safe => return (Action::Create, Risk::Risky),
+        Seen::Absent => return (Action::Create, risk),
         Seen::Live(live) => live,
     };
     if switches::skips(item.switches, Some(live.switches)) {
@@ -220,10 +232,6 @@ fn decide(
     if live.is_deleting {
         return (Action::Leave, Risk::None);
     }
-    let change = match (policy.trust, applied) {
-        (Trust::Nothing, _) | (_, None) => Risk::Risky,
-        (_, Some(applied)) => applied.summary.change_to(item.summary),
-    };
     let is_as_left = applied
         .and_then(|applied| applied.mark.as_ref())
         .is_some_and(|mark| mark.compare(live) != Compared::Different);
@@ -234,16 +242,6 @@ fn decide(
     {
         return (Action::Keep, Risk::None);
     }
-    let refusable = match (policy.admission)(&item.gvk) {
-        Admission::Possible if change != Risk::None => Risk::Risky,
-        _ => change,
-    };
-    // What was sent once and is sent again was not refused then.
-    let risk = if policy.trust == Trust::Resend {
-        Risk::Safe
-    } else {
-        refusable
-    };
     let action = match needs_takeover(item, live) || !item.ignored.is_empty() || policy.migrate {
         true => Action::Inspect,
         false => Action::Write,

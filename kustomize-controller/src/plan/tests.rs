@@ -44,7 +44,11 @@ struct World {
 impl World {
     fn applied(mut self, manifest: Value) -> Self {
         let observed = World::live_form(&manifest);
-        let item = item(manifest);
+        let mut sent = manifest;
+        if let Some(metadata) = sent["metadata"].as_object_mut() {
+            metadata.remove("managedFields");
+        }
+        let item = item(sent);
         let mark = Some(Mark::new(&item.manifest, &observed));
         self.applied.insert(
             item.id.clone(),
