@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use sluice_api::duration::GoDuration;
 use sluice_api::key;
 use sluice_api::reference::LocalObjectReference;
-use sluice_api::source::{GitProvider, GitRepository, GitRepositoryRef, GitRepositorySpec};
+use sluice_api::source::{GitProvider, GitRepositoryRef, GitRepositorySpec};
 
 use super::{Common, Draft, duration_text, finish, go_duration, to_value, valid_name};
 use crate::error::{Failure, Outcome};

@@ -4,8 +4,7 @@ use clap::Args;
 use sluice_api::duration::GoDuration;
 use sluice_api::helm::HelmRelease;
 use sluice_api::kustomize::{
-    CrossNamespaceSourceReference, Decryption, DecryptionProvider, Kustomization,
-    KustomizationSpec, SourceKind,
+    CrossNamespaceSourceReference, Decryption, DecryptionProvider, KustomizationSpec, SourceKind,
 };
 use sluice_api::reference::{
     DependencyReference, KubeConfigReference, LocalObjectReference, NamespacedObjectKindReference,
