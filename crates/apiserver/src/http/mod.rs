@@ -183,6 +183,7 @@ impl Parts {
                     &self.app,
                     &self.method,
                     &self.path,
+                    &self.query,
                     &self.headers,
                     wanted,
                 ))

@@ -2,9 +2,10 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha512};
 
 use super::{Group, GroupVersion, Resource, Subresource, strings, table_name};
 use crate::store::{Object, Store};
@@ -58,12 +59,12 @@ pub struct Custom {
     pub preserve_unknown: bool,
     /// Whether the definition is being deleted: nothing can be created any more.
     pub terminating: bool,
+    digest: OnceLock<[u8; 64]>,
 }
 
 /// A CustomResourceDefinition as far as serving goes.
 #[derive(Debug)]
 pub(super) struct Definition {
-    name: String,
     group: String,
     namespaced: bool,
     established: bool,
@@ -122,7 +123,6 @@ impl Definition {
             (name, source["served"] == true, custom)
         };
         Definition {
-            name: object.name().to_owned(),
             namespaced: spec["scope"] == "Namespaced",
             established: condition("Established"),
             names: Names {
@@ -228,6 +228,7 @@ impl Custom {
             preserve_unknown: spec["preserveUnknownFields"] == true,
             source: source.clone(),
             terminating,
+            digest: OnceLock::new(),
         }
     }
 
@@ -236,6 +237,12 @@ impl Custom {
             && self.storage_api_version == other.storage_api_version
             && self.preserve_unknown == other.preserve_unknown
             && self.terminating == other.terminating
+    }
+
+    /// Changes with the version's entry in the definition.
+    pub fn digest(&self) -> &[u8; 64] {
+        self.digest
+            .get_or_init(|| Sha512::digest(self.source.to_string()).into())
     }
 
     /// `schema.openAPIV3Schema`.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Call;
+use super::protobuf::{self, ProtobufError};
 use crate::registry::Resource;
 use crate::status::{Result, Status};
 
@@ -80,7 +81,14 @@ pub fn of_patch(resource: &Resource, content_type: &str) -> Result<Media> {
 pub fn value(bytes: &[u8], media: Media, kind: &str, resource: Option<&Resource>) -> Result<Value> {
     let _ = resource;
     match media {
-        Media::Protobuf => Err(Status::unsupported_media_type(&["application/json", "application/yaml"])),
+        Media::Protobuf => protobuf::read(bytes).map_err(|error| match error {
+            ProtobufError::UnknownKind { .. } => {
+                Status::unsupported_media_type(&["application/json", "application/yaml"])
+            }
+            ProtobufError::Malformed => Status::bad_request(format!(
+                "the object provided is unrecognized (must be of type {kind}): {error}"
+            )),
+        }),
         Media::Yaml | Media::ApplyPatch => {
             if let Ok(value) = serde_json::from_slice(bytes) {
                 return Ok(value);

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod delete;
+mod protobuf;
 pub mod read;
 pub mod scale;
 pub mod selector;
