@@ -22,6 +22,7 @@ mod table;
 mod terminal;
 pub mod up;
 mod wait;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
