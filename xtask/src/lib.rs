@@ -4,6 +4,7 @@ mod crds;
 mod e2e;
 mod files;
 mod openapi;
+mod protobuf;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ enum Command {
     E2e(e2e::Args),
     /// Remakes the tables of built-in kinds from a running kube-apiserver
     Openapi(openapi::Args),
+    /// Remakes the field numbers of built-in kinds from their published definitions
+    Protobuf(protobuf::Args),
     /// Checks the rules of the house
     Tidy,
 }
@@ -32,6 +35,7 @@ pub fn main() -> anyhow::Result<()> {
         Command::Crds(args) => crds::run(&args),
         Command::E2e(args) => e2e::run(&args),
         Command::Openapi(args) => openapi::run(&args),
+        Command::Protobuf(args) => protobuf::run(&args),
         Command::Tidy => tidy::run(),
     }
 }

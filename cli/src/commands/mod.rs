@@ -4,6 +4,8 @@
 //! [`Session`](crate::session::Session). `up` is at [`crate::up`]; `build` and
 //! `diff` will be beside these.
 
+pub mod completion;
+pub mod create;
 pub mod delete;
 pub mod events;
 pub mod export;
