@@ -14,6 +14,9 @@ use crate::{helm, image, kustomize, notification, source};
 
 /// The schemas of a kind's two halves. Implemented by every kind's type.
 pub trait Schema {
+    /// What an object of the kind is.
+    const DESCRIPTION: &'static str;
+
     /// The schema of `spec`.
     fn spec(generator: &mut SchemaGenerator) -> schemars::Schema;
 
@@ -68,9 +71,12 @@ fn definition<T: Schema>(kind: &Kind) -> Value {
     if kind.initial_status == InitialStatus::Unobserved {
         properties["status"]["default"] = json!({ "observedGeneration": -1 });
     }
-    if let Some(properties) = properties.as_object_mut() {
-        properties.values_mut().for_each(make_structural);
-    }
+    let mut schema = json!({
+        "type": "object",
+        "description": T::DESCRIPTION,
+        "properties": properties,
+    });
+    make_structural(&mut schema);
     let mut metadata = json!({ "name": kind.crd_name() });
     if !kind.annotations.is_empty() {
         metadata["annotations"] = kind
@@ -109,12 +115,7 @@ fn definition<T: Schema>(kind: &Kind) -> Value {
                 "served": true,
                 "storage": true,
                 "additionalPrinterColumns": columns(kind),
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "properties": properties,
-                    },
-                },
+                "schema": { "openAPIV3Schema": schema },
                 "subresources": subresources,
             }],
         },

@@ -17,14 +17,14 @@ pub trait HasConditions {
 /// Defines the type of a kind, its [`Kind`](crate::kinds::Kind) and kube's traits.
 macro_rules! resource {
     (
-        $(#[$meta:meta])*
+        $(#[doc = $doc:literal])+
         $name:ident {
             spec: $spec:ident,
             $(status: $status:ident,)?
             kind: $kind:expr,
         }
     ) => {
-        $(#[$meta])*
+        $(#[doc = $doc])+
         #[derive(Clone, Debug, Default, PartialEq, serde::Deserialize)]
         #[serde(rename_all = "camelCase", default)]
         pub struct $name {
@@ -100,6 +100,8 @@ macro_rules! resource {
         }
 
         impl crate::crd::Schema for $name {
+            const DESCRIPTION: &'static str = concat!($($doc),+);
+
             fn spec(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 generator.subschema_for::<$spec>()
             }
