@@ -228,6 +228,17 @@ impl Schema {
             .map(|at| self.names[at].1)
     }
 
+    /// Whether a type is that of values which nothing describes.
+    pub fn is_deduced(&self, id: TypeId) -> bool {
+        let node = self.node(id);
+        node.scalar.is_some()
+            && node
+                .map
+                .as_ref()
+                .is_some_and(|map| map.fields.is_empty() && map.element == Some(id))
+            && !node.map.as_ref().is_some_and(|map| map.atomic)
+    }
+
     /// How many types there are.
     pub fn len(&self) -> usize {
         self.nodes.len()
