@@ -62,6 +62,9 @@ enum Command {
     Up(up::UpArgs),
     /// Print a script that completes commands in a shell
     Completion(completion::Completion),
+    /// Build kustomizations as the kustomize command does
+    #[command(subcommand)]
+    Kustomize(commands::kustomize::Kustomize),
     #[command(flatten)]
     Cluster(ClusterCommand),
 }
@@ -160,6 +163,10 @@ fn run(cli: Cli, mut terminal: Terminal) -> Outcome<ExitCode> {
         Some(Command::Completion(command)) => {
             let mut tree = <Cli as clap::CommandFactory>::command();
             terminal.print(&command.script(&mut tree))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Kustomize(command)) => {
+            command.run(&mut terminal)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Cluster(command)) => {

@@ -3,6 +3,7 @@
 mod crds;
 mod e2e;
 mod files;
+mod goldens;
 mod openapi;
 mod protobuf;
 mod tidy;
@@ -18,6 +19,12 @@ enum Command {
     Crds(crds::Args),
     /// Runs the end-to-end suites on a real Kubernetes control plane
     E2e(e2e::Args),
+    /// Compares the builds that are kept as goldens with the real kustomize, or remakes them
+    Goldens {
+        /// `--verify` or `--update`
+        #[arg(allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Remakes the tables of built-in kinds from a running kube-apiserver
     Openapi(openapi::Args),
     /// Remakes the field numbers of built-in kinds from their published definitions
@@ -34,6 +41,7 @@ pub fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Crds(args) => crds::run(&args),
         Command::E2e(args) => e2e::run(&args),
+        Command::Goldens { args } => goldens::run(&args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Protobuf(args) => protobuf::run(&args),
         Command::Tidy => tidy::run(),

@@ -10,6 +10,7 @@ pub mod delete;
 pub mod events;
 pub mod export;
 pub mod get;
+pub mod kustomize;
 pub mod reconcile;
 pub mod resume;
 pub mod suspend;
