@@ -1,0 +1,198 @@
+//! What each kind does to its objects on a write beside schema defaults: who owns status, when the generation grows.
+
+use serde_json::{Map, Value, json};
+
+use super::{Write, meta};
+use crate::registry::Resource;
+
+/// Built-in kinds whose generation counts changes of the spec (and of nothing else).
+const GENERATION_OF_SPEC: &[&str] = &[
+    "customresourcedefinitions.apiextensions.k8s.io",
+    "daemonsets.apps",
+    "deployments.apps",
+    "replicasets.apps",
+    "statefulsets.apps",
+    "cronjobs.batch",
+    "jobs.batch",
+    "pods",
+    "replicationcontrollers",
+    "flowschemas.flowcontrol.apiserver.k8s.io",
+    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+    "ingresses.networking.k8s.io",
+    "ingressclasses.networking.k8s.io",
+    "networkpolicies.networking.k8s.io",
+    "poddisruptionbudgets.policy",
+    "validatingadmissionpolicies.admissionregistration.k8s.io",
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "mutatingadmissionpolicies.admissionregistration.k8s.io",
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+    "horizontalpodautoscalers.autoscaling",
+];
+
+/// Built-in kinds whose generation counts changes of everything but metadata.
+const GENERATION_OF_ALL: &[&str] = &[
+    "validatingwebhookconfigurations.admissionregistration.k8s.io",
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+    "endpointslices.discovery.k8s.io",
+    "priorityclasses.scheduling.k8s.io",
+];
+
+/// What the generation of a resource counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    Nothing,
+    Spec,
+    /// Everything but metadata; status too, unless it has its own subresource.
+    All,
+}
+
+fn counts(resource: &Resource) -> Counts {
+    let name: &str = &resource.table.name;
+    if resource.custom.is_some() || GENERATION_OF_ALL.contains(&name) {
+        Counts::All
+    } else if GENERATION_OF_SPEC.contains(&name) {
+        Counts::Spec
+    } else {
+        Counts::Nothing
+    }
+}
+
+/// Prepares a new object.
+pub fn prepare_new(write: &Write<'_>, value: &mut Value) {
+    let resource = write.resource;
+    if resource.has_status() {
+        match initial_status(resource) {
+            Some(status) => value["status"] = status,
+            None => {
+                if let Some(map) = value.as_object_mut() {
+                    map.remove("status");
+                }
+            }
+        }
+    }
+    if &*resource.table.name == "namespaces" {
+        let name = meta::text(value, "name").to_owned();
+        let labels = meta::of(value).entry("labels").or_insert_with(|| json!({}));
+        labels["kubernetes.io/metadata.name"] = name.into();
+        if !value["spec"].is_object() {
+            value["spec"] = json!({});
+        }
+        let finalizers = &mut value["spec"]["finalizers"];
+        match finalizers {
+            Value::Array(list) if list.iter().any(|name| name == "kubernetes") => {}
+            Value::Array(list) => list.push("kubernetes".into()),
+            other => *other = json!(["kubernetes"]),
+        }
+    }
+    if counts(resource) != Counts::Nothing {
+        meta::of(value).insert("generation".into(), 1.into());
+    }
+}
+
+/// The status of a new object of a built-in kind, as the typed server writes it.
+fn initial_status(resource: &Resource) -> Option<Value> {
+    if resource.custom.is_some() {
+        return None;
+    }
+    Some(match &*resource.table.name {
+        "namespaces" => json!({"phase": "Active"}),
+        "persistentvolumeclaims" | "persistentvolumes" => json!({"phase": "Pending"}),
+        "services" => json!({"loadBalancer": {}}),
+        "ingresses.networking.k8s.io" => json!({"loadBalancer": {}}),
+        "replicasets.apps" | "replicationcontrollers" => json!({"replicas": 0}),
+        "statefulsets.apps" => json!({"replicas": 0, "availableReplicas": 0}),
+        "daemonsets.apps" => json!({
+            "currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0,
+        }),
+        "poddisruptionbudgets.policy" => {
+            json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0})
+        }
+        "horizontalpodautoscalers.autoscaling" => {
+            json!({"desiredReplicas": 0, "currentMetrics": null})
+        }
+        "pods" => json!({"phase": "Pending", "qosClass": "BestEffort"}),
+        "customresourcedefinitions.apiextensions.k8s.io" => {
+            json!({"acceptedNames": {"kind": "", "plural": ""}, "conditions": null, "storedVersions": []})
+        }
+        "deployments.apps" | "jobs.batch" | "cronjobs.batch" | "nodes" | "resourcequotas" => {
+            json!({})
+        }
+        "flowschemas.flowcontrol.apiserver.k8s.io"
+        | "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io"
+        | "resourceclaims.resource.k8s.io"
+        | "servicecidrs.networking.k8s.io"
+        | "certificatesigningrequests.certificates.k8s.io"
+        | "validatingadmissionpolicies.admissionregistration.k8s.io"
+        | "apiservices.apiregistration.k8s.io" => json!({}),
+        _ => return None,
+    })
+}
+
+/// Prepares a change of the object or of one of its subresources.
+pub fn prepare_change(write: &Write<'_>, before: &Value, after: &mut Value) {
+    let resource = write.resource;
+    match write.subresource {
+        "" => {
+            if resource.has_status() {
+                copy(before, after, "status");
+            }
+        }
+        "status" => {
+            keep_all_but_status(before, after);
+        }
+        _ => {}
+    }
+    let grown = match counts(resource) {
+        Counts::Nothing => false,
+        Counts::Spec => before["spec"] != after["spec"],
+        Counts::All => body(resource, before) != body(resource, after),
+    };
+    if grown {
+        let generation = before["metadata"]["generation"].as_i64().unwrap_or(0);
+        meta::of(after).insert("generation".into(), (generation + 1).into());
+    }
+}
+
+/// What the generation counts of a custom resource.
+fn body(resource: &Resource, value: &Value) -> Map<String, Value> {
+    let status = resource.has_status();
+    let members = value.as_object().into_iter().flatten();
+    members
+        .filter(|(key, _)| {
+            !(matches!(key.as_str(), "metadata" | "apiVersion" | "kind")
+                || (status && *key == "status"))
+        })
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+/// Takes one member from `before`.
+fn copy(before: &Value, after: &mut Value, key: &str) {
+    let Some(map) = after.as_object_mut() else {
+        return;
+    };
+    match before.get(key) {
+        Some(value) => map.insert(key.to_owned(), value.clone()),
+        None => map.remove(key),
+    };
+}
+
+/// A status update changes status and managedFields; metadata stays as it is (for built-in kinds, labels and
+/// annotations may change with it).
+fn keep_all_but_status(before: &Value, after: &mut Value) {
+    let status = after.get("status").cloned();
+    let managed = after["metadata"].get("managedFields").cloned();
+    let mut kept = before.clone();
+    if let Some(map) = kept.as_object_mut() {
+        match status {
+            Some(status) => map.insert("status".into(), status),
+            None => map.remove("status"),
+        };
+    }
+    let metadata = meta::of(&mut kept);
+    match managed {
+        Some(managed) => metadata.insert("managedFields".into(), managed),
+        None => metadata.remove("managedFields"),
+    };
+    *after = kept;
+}
