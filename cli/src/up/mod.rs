@@ -132,7 +132,7 @@ fn settings(args: &UpArgs, around: &Surroundings) -> anyhow::Result<Settings> {
         }
     };
     if args.no_local_remotes {
-        repository.remotes.clear();
+        repository.addresses.clear();
     }
     let wanted = Wanted {
         path,

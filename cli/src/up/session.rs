@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use clap::Parser as _;
 use kube::{Client, Config};
+use source_controller::{LocalRepositories, SourceArgs};
 use tokio_util::sync::CancellationToken;
 
 use super::repository::Repository;
@@ -212,9 +214,29 @@ type Controllers = Vec<tokio::task::JoinHandle<anyhow::Result<()>>>;
 fn start_controllers(
     state: &Path,
     config: &Config,
-    repository: &Arc<Repository>,
+    repository: &Repository,
     stop: &CancellationToken,
 ) -> anyhow::Result<Controllers> {
-    let _ = (state, config, repository, stop);
-    Ok(Vec::new())
+    let artifacts = state.join("artifacts");
+    std::fs::create_dir_all(&artifacts)
+        .with_context(|| format!("cannot create `{}`", artifacts.display()))?;
+    // Both serve on free ports of this machine only; probes and metrics are for clusters.
+    let quiet = ["--metrics-addr=0", "--health-addr=0"];
+    let mut flags = vec!["source-controller".into(), "--storage-path".into()];
+    flags.push(artifacts.into_os_string());
+    flags.push("--storage-addr=127.0.0.1:0".into());
+    flags.extend(quiet.map(Into::into));
+    let source = SourceArgs::try_parse_from(flags).context("source-controller")?;
+    let mut local = LocalRepositories::default();
+    if let Some(folder) = &repository.local {
+        for address in &repository.addresses {
+            local.add(address, folder);
+        }
+    }
+    let options = source_controller::Options {
+        git_cache: state.join("git"),
+        local,
+    };
+    let source = source_controller::run(source, config.clone(), stop.clone(), options);
+    Ok(vec![tokio::spawn(source)])
 }

@@ -53,6 +53,22 @@ pub fn to_storage(resource: &Resource, mut value: Value) -> Value {
     value
 }
 
+/// Brings a value from one version of the resource into another.
+pub fn between(resource: &Resource, value: &Value, api_version: &str) -> Value {
+    let mut value = value.clone();
+    let from = value["apiVersion"].as_str().unwrap_or_default().to_owned();
+    match (from.as_str(), api_version) {
+        _ if resource.custom.is_some() => {}
+        ("v1", "events.k8s.io/v1") => rename(&mut value, EVENT_FIELDS, Direction::FromStorage),
+        ("events.k8s.io/v1", "v1") => rename(&mut value, EVENT_FIELDS, Direction::ToStorage),
+        ("autoscaling/v2", "autoscaling/v1") => autoscaler_to_v1(&mut value),
+        ("autoscaling/v1", "autoscaling/v2") => autoscaler_to_v2(&mut value),
+        _ => {}
+    }
+    value["apiVersion"] = api_version.into();
+    value
+}
+
 /// The text of a stored object in the version of the resource.
 pub fn text<'a>(resource: &Resource, object: &'a Object) -> Cow<'a, str> {
     if differs(resource) {

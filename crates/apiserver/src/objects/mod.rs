@@ -8,6 +8,7 @@
 //! Requests of clients and writes of the built-in controllers take the same way.
 
 pub mod convert;
+mod kind;
 pub mod meta;
 pub mod schema;
 pub mod strategy;
@@ -17,7 +18,7 @@ use crate::app::App;
 use crate::auth::User;
 use crate::registry::Resource;
 
-pub use write::{Patch, apply, create, finish_deletion, update};
+pub use write::{Patch, apply, create, update};
 
 /// What to do with fields that the schema does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,21 @@
 //! The seam to `sluice-schema`: everything that depends on the schema of a kind.
 
 use serde_json::Value;
+use sluice_schema::GroupVersionKind;
+use sluice_schema::managed::{self, ApplyError, ApplyRequest, Kind as _, Update};
 
+use super::kind::Typed;
 use crate::registry::Resource;
 use crate::status::{Cause, Result, Status};
+
+/// Reads a merged object as the server does: in normal form and with defaults.
+///
+/// # Errors
+/// The text of what cannot be read.
+pub fn complete(resource: &Resource, mut value: Value) -> Result<Value, String> {
+    default(resource, &mut value);
+    Ok(value)
+}
 
 /// Fills the defaults of the kind, in the version of the resource.
 pub fn default(_resource: &Resource, _value: &mut Value) {}
@@ -35,19 +47,35 @@ pub struct Manager<'a> {
 
 /// Records in `after.metadata.managedFields` what the manager changed.
 pub fn track(
-    _resource: &Resource,
+    resource: &Resource,
     before: Option<&Value>,
     after: &mut Value,
-    _manager: &Manager<'_>,
+    manager: &Manager<'_>,
 ) {
-    let kept = before
-        .and_then(|before| before["metadata"].get("managedFields"))
-        .cloned();
-    let metadata = super::meta::of(after);
-    match kept {
-        Some(kept) => metadata.insert("managedFields".into(), kept),
-        None => metadata.remove("managedFields"),
+    let kind = Typed {
+        resource,
+        subresource: manager.subresource,
     };
+    let empty;
+    let live = match before {
+        Some(before) => before,
+        None => {
+            empty = kind.empty(&resource.api_version);
+            &empty
+        }
+    };
+    let request = Update {
+        live,
+        manager: manager.name,
+        subresource: manager.subresource,
+        now: manager.time,
+    };
+    managed::update(&kind, request, after);
+}
+
+/// Takes the old times of managedFields where nothing else changed.
+pub fn ignore_time_changes(before: &Value, after: &mut Value) {
+    managed::ignore_time_changes(before, after);
 }
 
 /// Whether an apply takes fields that others own.
@@ -64,40 +92,61 @@ pub enum Force {
 /// # Errors
 /// 409 where another manager owns a field; 400 where the configuration is not valid.
 pub fn apply(
-    _resource: &Resource,
+    resource: &Resource,
     live: Option<&Value>,
     config: &Value,
-    _force: Force,
-    _manager: &Manager<'_>,
+    force: Force,
+    manager: &Manager<'_>,
 ) -> Result<Value> {
-    let mut merged = live.cloned().unwrap_or_else(|| serde_json::json!({}));
-    overlay(&mut merged, config);
-    Ok(merged)
-}
-
-fn overlay(into: &mut Value, from: &Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                overlay(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
+    let kind = Typed {
+        resource,
+        subresource: manager.subresource,
+    };
+    let empty;
+    let live = match live {
+        Some(live) => live,
+        None => {
+            empty = kind.empty(&resource.api_version);
+            &empty
         }
-        (into, from) => *into = from.clone(),
-    }
+    };
+    let gvk = GroupVersionKind::new(&resource.group, &resource.version, &resource.kind);
+    let request = ApplyRequest {
+        live,
+        patch: config,
+        kind: &gvk,
+        manager: manager.name,
+        subresource: manager.subresource,
+        force: force == Force::Yes,
+        now: manager.time,
+    };
+    managed::apply(&kind, &request)
+        .map(|applied| applied.object)
+        .map_err(|error| match error {
+            ApplyError::BadRequest(text) => Status::bad_request(text),
+            ApplyError::Conflict(conflicts) => {
+                let cause = |conflict: &managed::Conflict| Cause {
+                    reason: "FieldManagerConflict".into(),
+                    message: conflict.message(),
+                    field: conflict.field.clone(),
+                };
+                let causes: Vec<Cause> = conflicts.0.iter().map(cause).collect();
+                Status::apply_conflict(conflicts.to_string(), &causes)
+            }
+            other => Status {
+                code: 500,
+                reason: "",
+                message: other.to_string(),
+                details: None,
+            },
+        })
 }
 
 /// Strategic merge patch.
 ///
 /// # Errors
 /// 415 for custom resources, 400 or 422 for a patch that does not fit.
-pub fn strategic_merge(resource: &Resource, current: &Value, patch: &Value) -> Result<Value> {
-    if resource.custom.is_some() {
-        return Err(Status::unsupported_media_type(&[
-            "application/json-patch+json",
-            "application/merge-patch+json",
-            "application/apply-patch+yaml",
-        ]));
-    }
+pub fn strategic_merge(_resource: &Resource, current: &Value, patch: &Value) -> Result<Value> {
     let mut merged = current.clone();
     json_patch::merge(&mut merged, patch);
     Ok(merged)

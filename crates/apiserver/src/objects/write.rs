@@ -180,20 +180,34 @@ fn patched(write: &Write<'_>, before: &Value, patch: &Patch<'_>) -> Result<Value
         Patch::Merge(value) => json_patch::merge(&mut after, value),
         Patch::Strategic(value) => after = schema::strategic_merge(resource, before, value)?,
         Patch::With(change) => change(&mut after)?,
-        Patch::Json(patch) => json_patch::patch(&mut after, patch).map_err(|error| {
-            Status::generic(
-                422,
-                "Invalid",
-                format!("the server rejected our request due to an error in our request: {error}"),
-            )
+        Patch::Json(patch) => json_patch::patch(&mut after, patch).map_err(|_| {
+            let message = "the server rejected our request due to an error in our request";
+            Status::generic(422, "Invalid", message)
         })?,
+    }
+    let named = meta::text(&after, "name");
+    if !named.is_empty() && named != write.name {
+        return Err(Status::bad_request(format!(
+            "the name of the object ({named}) does not match the name on the URL ({})",
+            write.name
+        )));
     }
     if let Patch::Replace(_) = patch {
         let given = meta::text(&after, "uid");
         let own = meta::text(before, "uid");
         if !given.is_empty() && given != own {
+            let group = if resource.custom.is_some() {
+                format!("{}/", resource.group)
+            } else {
+                String::new()
+            };
+            let namespace = write
+                .namespace
+                .map(|namespace| format!("{namespace}/"))
+                .unwrap_or_default();
             let why = format!(
-                "Precondition failed: UID in precondition: {given}, UID in object meta: {own}"
+                "StorageError: invalid object, Code: 4, Key: /registry/{group}{}/{namespace}{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {own}",
+                resource.plural, write.name
             );
             return Err(Status::conflict(
                 &resource.group,
@@ -295,6 +309,7 @@ fn commit(
     refuse(write, write.name, causes)?;
     admission::check_update(write, before, &after)?;
     meta::of(&mut after).insert("resourceVersion".into(), current.version.to_string().into());
+    schema::ignore_time_changes(before, &mut after);
     if *before == after {
         return Ok(Some(current.clone()));
     }
@@ -321,17 +336,4 @@ fn removable(value: &Value) -> bool {
             .as_array()
             .is_some_and(|list| !list.is_empty());
     meta::finalizers(value).is_empty() && grace == 0 && !held
-}
-
-/// Removes a deleted object that nothing holds any more.
-pub fn finish_deletion(write: &Write<'_>, current: &Arc<Object>) {
-    let value = current.value();
-    if current.deleting && removable(&value) {
-        let at = Expect::Version(current.version);
-        // Another write came first: its own commit looks again.
-        let _ = write
-            .app
-            .store
-            .remove(&write.resource.table, &current.key, at, value);
-    }
 }

@@ -58,19 +58,11 @@ pub fn of_patch(resource: &Resource, content_type: &str) -> Result<Media> {
         "application/merge-patch+json" => Ok(Media::MergePatch),
         "application/strategic-merge-patch+json" if !custom => Ok(Media::StrategicPatch),
         "application/apply-patch+yaml" => Ok(Media::ApplyPatch),
-        _ => {
-            let all = [
-                "application/json-patch+json",
-                "application/merge-patch+json",
-                "application/strategic-merge-patch+json",
-                "application/apply-patch+yaml",
-            ];
-            let accepted: Vec<&str> = all
-                .into_iter()
-                .filter(|kind| !(custom && kind.contains("strategic")))
-                .collect();
-            Err(Status::unsupported_media_type(&accepted))
-        }
+        _ => Err(Status::generic(
+            415,
+            "UnsupportedMediaType",
+            "415: Unsupported Media Type",
+        )),
     }
 }
 
@@ -150,7 +142,7 @@ pub fn check_kind(resource: &Resource, value: &mut Value) -> Result<()> {
     if resource.custom.is_none() {
         let given_version = version.rsplit('/').next().unwrap_or_default();
         return Err(Status::bad_request(format!(
-            "{kind} in version {given_version:?} cannot be handled as a {}: no kind {kind:?} is registered for version {version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\"",
+            "{kind} in version {given_version:?} cannot be handled as a {}: no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\"",
             resource.kind
         )));
     }
@@ -196,4 +188,26 @@ pub fn check_apply(call: &Call, config: &Value) -> Result<()> {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
     Ok(())
+}
+
+/// The operations of a JSON patch.
+///
+/// # Errors
+/// 400.
+pub fn json_patch(value: Value) -> Result<json_patch::Patch> {
+    if !value.is_array() {
+        let kind = match &value {
+            Value::Object(_) => "object",
+            Value::String(_) => "string",
+            Value::Number(_) => "number",
+            _ => "bool",
+        };
+        return Err(Status::bad_request(format!(
+            "error decoding patch: json: cannot unmarshal {kind} into Go value of type []handlers.jsonPatchOp"
+        )));
+    }
+    serde_json::from_value(value).map_err(|_| {
+        let message = "the server rejected our request due to an error in our request";
+        Status::generic(422, "Invalid", message)
+    })
 }

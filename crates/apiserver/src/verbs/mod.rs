@@ -420,10 +420,7 @@ fn patch(app: &App, call: &Call) -> Result<Done> {
             let value = body::value(&call.body, media, &call.resource.kind, None)?;
             match media {
                 Media::JsonPatch => {
-                    let patch: json_patch::Patch =
-                        serde_json::from_value(value).map_err(|error| {
-                            Status::bad_request(format!("error decoding patch: {error}"))
-                        })?;
+                    let patch = body::json_patch(value)?;
                     objects::update(&mut write, &Patch::Json(&patch))?
                 }
                 Media::StrategicPatch => objects::update(&mut write, &Patch::Strategic(&value))?,

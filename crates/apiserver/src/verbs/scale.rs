@@ -158,9 +158,7 @@ pub fn run(app: &App, call: &Call) -> Result<Done> {
             let patch = body::value(&call.body, media, "Scale", None)?;
             let mut value = shown.clone();
             if media == body::Media::JsonPatch {
-                let patch: json_patch::Patch = serde_json::from_value(patch).map_err(|error| {
-                    Status::bad_request(format!("error decoding patch: {error}"))
-                })?;
+                let patch = body::json_patch(patch)?;
                 json_patch::patch(&mut value, &patch)
                     .map_err(|error| Status::generic(422, "Invalid", error.to_string()))?;
             } else {
