@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use futures::StreamExt as _;
+use futures::FutureExt as _;
 use serde_json::{Value, json};
 use sluice_api::inventory::ObjectId;
 use sluice_objects::change::{Action as Outcome, Change};
@@ -18,7 +18,7 @@ use sluice_objects::switches::{self, Switches};
 use sluice_objects::takeover::Managers;
 use sluice_objects::{drift, force, ignore, stage, takeover};
 
-use crate::cluster::{Answer, Guard, Mode, Refusal, Target};
+use crate::cluster::{Answer, Guard, Mode, Refusal, Target, each};
 use crate::plan::{Action, Applied, Item, Planned, Seen, Step};
 
 /// What carrying out a plan needs besides the plan.
@@ -136,11 +136,8 @@ type Resolved = Result<Found, Failure>;
 impl<T: Target> Act<'_, T> {
     /// Carries out one stage.
     pub async fn stage(&self, planned: &Planned) -> Report {
-        let looks = planned.steps.iter().map(|step| self.resolve(step));
-        let found: Vec<Resolved> = futures::stream::iter(looks)
-            .buffered(self.concurrency.max(1))
-            .collect()
-            .await;
+        let looks = planned.steps.iter().map(|step| self.resolve(step).boxed());
+        let found = each(looks.collect(), self.concurrency).await;
         let mut report = Report {
             done: Vec::new(),
             going: Vec::new(),
@@ -170,15 +167,13 @@ impl<T: Target> Act<'_, T> {
         while let Some(first) = writes.first().map(rank) {
             let rest = writes.split_off(writes.partition_point(|write| rank(write) == first));
             let wave = std::mem::replace(&mut writes, rest);
-            let results = futures::stream::iter(
-                wave.into_iter()
-                    .map(|(item, write)| async move { (item, self.write(item, write).await) }),
-            );
-            let results: Vec<_> = results
-                .buffer_unordered(self.concurrency.max(1))
-                .collect()
-                .await;
-            for (item, result) in results {
+            let (indices, wave): (Vec<usize>, Vec<Write>) = wave.into_iter().unzip();
+            let sends = indices
+                .iter()
+                .zip(wave)
+                .map(|(item, write)| self.write(*item, write).boxed());
+            let results = each(sends.collect(), self.concurrency).await;
+            for (item, result) in indices.into_iter().zip(results) {
                 match result {
                     Ok(Found::Done(done)) => report.done.push(*done),
                     Ok(Found::Going) => report.going.push(self.items[item].id.clone()),

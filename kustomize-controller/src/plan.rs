@@ -100,7 +100,7 @@ pub struct Policy<'p> {
     /// Whether fields recorded for other API versions are to be moved (gate `MigrateAPIVersion`).
     pub migrate: bool,
     /// Who may refuse writes of a kind.
-    pub admission: &'p dyn Fn(&Gvk) -> Admission,
+    pub admission: &'p (dyn Fn(&Gvk) -> Admission + Sync),
 }
 
 /// What is done about one object.

@@ -97,11 +97,8 @@ impl<W: World> Reconciler<W> {
         cx.memory.told_blocked = None;
         cx.memory.due = Due::Never;
         // What changes from here on is looked at when the run ends.
-        {
-            let mut shared = cx.entry.shared();
-            shared.attention = Attention::None;
-            shared.blocked_on = None;
-        }
+        cx.entry.shared().attention = Attention::None;
+        self.registry.block(&cx.entry, None);
         let parked = cx
             .memory
             .run
