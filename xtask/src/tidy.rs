@@ -64,7 +64,13 @@ fn tracked(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let output = Command::new("git")
         .arg("-C")
         .arg(root)
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
         .output()
         .context("git ls-files")?;
     let names = String::from_utf8(output.stdout).context("file names")?;
@@ -84,12 +90,17 @@ fn check(file: &Path, text: &str, violations: &mut Vec<String>) {
     let lines = text.lines().count();
     let reasoned = text.lines().take(40).any(|l| l.contains(LONG_BECAUSE));
     if lines > LONG && !reasoned {
-        say(lines, &format!("longer than {LONG} lines without a `{LONG_BECAUSE}`"));
+        say(
+            lines,
+            &format!("longer than {LONG} lines without a `{LONG_BECAUSE}`"),
+        );
     }
     if name.ends_with("src/main.rs") && lines > 20 {
         say(lines, "main.rs is longer than 20 lines");
     }
-    let engine = ENGINES.iter().any(|e| name.starts_with(&format!("{e}/src/")));
+    let engine = ENGINES
+        .iter()
+        .any(|e| name.starts_with(&format!("{e}/src/")));
     let mut in_tests = name.contains("/tests/") || name.ends_with("tests.rs");
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
@@ -127,7 +138,8 @@ mod tests {
 
     #[test]
     fn an_engine_with_a_clock_is_found_and_its_tests_are_free() {
-        let text = "fn f() { Instant::now(); }\n#[cfg(test)]\nmod tests { fn g() { Instant::now(); } }\n";
+        let text =
+            "fn f() { Instant::now(); }\n#[cfg(test)]\nmod tests { fn g() { Instant::now(); } }\n";
         assert_eq!(
             violations("crates/yaml/src/lib.rs", text),
             ["crates/yaml/src/lib.rs:1: `Instant::now` in an engine: time comes in as an argument"]

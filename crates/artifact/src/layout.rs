@@ -80,6 +80,39 @@ impl<C> Dir<C> {
         self.entries.iter().map(|(name, node)| (&**name, node))
     }
 
+    /// Entries in bytewise order of their names, handed over.
+    pub fn into_entries(self) -> impl Iterator<Item = (Box<[u8]>, Node<C>)> {
+        self.entries.into_iter()
+    }
+
+    /// All files called `name`, each with the names of the folders it lies in: a folder's own first,
+    /// then those of the folders below in the order of their names. `.git` folders are skipped.
+    pub fn files_named(&self, name: &[u8]) -> Vec<(Vec<&[u8]>, &File<C>)> {
+        let mut found = Vec::new();
+        self.find_named(name, &mut Vec::new(), &mut found);
+        found
+    }
+
+    fn find_named<'a>(
+        &'a self,
+        name: &[u8],
+        path: &mut Vec<&'a [u8]>,
+        found: &mut Vec<(Vec<&'a [u8]>, &'a File<C>)>,
+    ) {
+        if let Some(Node::File(file)) = self.entries.get(name) {
+            found.push((path.clone(), file));
+        }
+        for (below, node) in &self.entries {
+            if let Node::Dir(dir) = node
+                && **below != *b".git"
+            {
+                path.push(below);
+                dir.find_named(name, path, found);
+                path.pop();
+            }
+        }
+    }
+
     /// Puts a node under a single name, replacing what was there.
     pub fn set(&mut self, name: &[u8], node: Node<C>) {
         self.entries.insert(name.into(), node);
@@ -198,6 +231,15 @@ mod tests {
             root.place(&[b"a", b"b", b"c"], file("2")),
             Err(LayoutError::NotADirectory("a/b/c".into()))
         );
+        root.set(b".git", Node::Dir(Dir::new()));
+        root.place(&[b".git", b"b"], file("no")).unwrap();
+        root.place(&[b"b"], file("0")).unwrap();
+        let named: Vec<_> = root
+            .files_named(b"b")
+            .iter()
+            .map(|(path, f)| (path.concat(), f.content))
+            .collect();
+        assert_eq!(named, [(b"".to_vec(), "0"), (b"a".to_vec(), "1")]);
         root.set(b"empty", Node::Dir(Dir::new()));
         root.place(&[b"empty"], file("3")).unwrap();
         assert_eq!(root.take(&[b"a", b"b"]), Some(file("1")));

@@ -5,10 +5,13 @@
 //! that the server's own code adds. It decides; it stores, serves and watches nothing. Everything follows
 //! kube-apiserver 1.36.
 
+pub mod failure;
 pub mod fields;
 mod gofmt;
 pub mod gvk;
 pub mod managed;
+pub mod quantity;
+pub mod read;
 pub mod schema;
 pub mod tables;
 pub mod typed;
