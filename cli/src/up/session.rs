@@ -238,5 +238,10 @@ fn start_controllers(
         local,
     };
     let source = source_controller::run(source, config.clone(), stop.clone(), options);
-    Ok(vec![tokio::spawn(source)])
+    let mut flags = vec!["kustomize-controller"];
+    flags.extend(quiet);
+    let kustomize =
+        kustomize_controller::Args::try_parse_from(flags).context("kustomize-controller")?;
+    let kustomize = kustomize_controller::run(kustomize, config.clone(), stop.clone());
+    Ok(vec![tokio::spawn(source), tokio::spawn(kustomize)])
 }

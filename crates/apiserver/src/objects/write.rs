@@ -239,13 +239,15 @@ pub fn apply(write: &mut Write<'_>, config: &Value, force: Force) -> Result<Arc<
             time: &time,
         };
         let Some(current) = resource.table.get(&object_key) else {
-            if !write.subresource.is_empty() || !meta::text(&config, "resourceVersion").is_empty() {
+            if !write.subresource.is_empty() {
                 return Err(Status::not_found(
                     &resource.group,
                     &resource.plural,
                     write.name,
                 ));
             }
+            // A version asks for nothing where there is no object: the real server creates it.
+            meta::of(&mut config).remove("resourceVersion");
             let mut value = schema::apply(resource, None, &config, force, &manager)?;
             meta::of(&mut value)
                 .entry("name")
