@@ -73,8 +73,7 @@ fn folded(text: &str, indent: usize, out: &mut String) {
     let body = text.strip_suffix('\n').unwrap_or(text);
     let mut after_break = true;
     let mut after_blank_line = true;
-    let mut chars = body.char_indices();
-    while let Some((at, c)) = chars.next() {
+    for (at, c) in body.char_indices() {
         if is_break(c) {
             let next = body[at..].trim_start_matches('\n').chars().next();
             let joins = c == '\n'
