@@ -1,1 +1,323 @@
 //! Sluice, a GitOps toolkit for Kubernetes: the command line.
+//!
+//! The commands of `flux`, with its arguments, columns, messages and exit
+//! codes, and `sluice up`. What a command decides is decided by the engines that
+//! the controllers use; here is what people see of it.
+//!
+//! ```text
+//! arguments -> Cli -> command (commands/) -> Session: cluster, terminal, deadline
+//!                        |
+//!                        +-> resources/: the table of kinds
+//! ```
+
+mod age;
+mod cluster;
+mod commands;
+mod error;
+mod object;
+mod per_kind;
+mod resources;
+mod session;
+mod table;
+mod terminal;
+pub mod up;
+mod wait;
+mod watch;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use tokio::time::timeout_at;
+
+use crate::commands::{
+    completion, create, delete, events, export, get, reconcile, resume, suspend, tree,
+};
+use crate::error::{Failure, Outcome};
+use crate::per_kind::PerKind;
+use crate::session::{GlobalArgs, Session};
+use crate::terminal::Terminal;
+
+/// GitOps for Kubernetes
+#[derive(Parser)]
+#[command(
+    name = "sluice",
+    disable_version_flag = true,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    /// Print the version
+    #[arg(short = 'v', long)]
+    version: bool,
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a repository on a cluster of its own, or on another one
+    Up(up::UpArgs),
+    /// Print a script that completes commands in a shell
+    Completion(completion::Completion),
+    /// Build kustomizations as the kustomize command does
+    #[command(subcommand)]
+    Kustomize(commands::kustomize::Kustomize),
+    #[command(flatten)]
+    Cluster(ClusterCommand),
+}
+
+/// The commands that ask a cluster something and end.
+#[derive(Subcommand)]
+enum ClusterCommand {
+    /// Show objects and their state
+    Get(get::Get),
+    /// Make a controller look at an object now
+    #[command(subcommand)]
+    Reconcile(PerKind<reconcile::ReconcileArgs>),
+    /// Make controllers leave objects alone
+    #[command(subcommand)]
+    Suspend(PerKind<suspend::SuspendArgs>),
+    /// Make controllers take care of objects again
+    #[command(subcommand)]
+    Resume(PerKind<resume::ResumeArgs>),
+    /// Make an object
+    #[command(arg_required_else_help = true)]
+    Create(create::Create),
+    /// Delete an object
+    #[command(subcommand)]
+    Delete(PerKind<delete::DeleteArgs>),
+    /// Print objects as YAML
+    #[command(subcommand)]
+    Export(PerKind<export::ExportArgs>),
+    /// Show what an object manages
+    #[command(subcommand)]
+    Tree(tree::Tree),
+    /// Show what happened to objects
+    Events(events::Events),
+}
+
+impl ClusterCommand {
+    /// Whether the command ends at the timeout by design.
+    fn is_stream(&self) -> bool {
+        match self {
+            Self::Get(command) => command.is_stream(),
+            Self::Events(command) => command.is_stream(),
+            _ => false,
+        }
+    }
+
+    async fn run(&self, session: &mut Session) -> Outcome {
+        match self {
+            Self::Get(command) => command.run(session).await,
+            Self::Reconcile(command) => reconcile::run(command, session).await,
+            Self::Suspend(command) => suspend::run(command, session).await,
+            Self::Resume(command) => resume::run(command, session).await,
+            Self::Create(command) => command.run(session).await,
+            Self::Delete(command) => delete::run(command, session).await,
+            Self::Export(command) => export::run(command, session).await,
+            Self::Tree(command) => command.run(session).await,
+            Self::Events(command) => command.run(session).await,
+        }
+    }
+}
+
+/// Runs the command line of the process.
+pub fn main() -> ExitCode {
+    sluice_runtime::client::install_tls();
+    let mut terminal = Terminal::standard();
+    let cli = match parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error, &mut terminal),
+    };
+    match run(cli, terminal) {
+        Ok(code) => code,
+        Err(failure) => {
+            if let Some(line) = failure.line() {
+                eprintln!("{line}");
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(arguments)
+}
+
+fn run(cli: Cli, mut terminal: Terminal) -> Outcome<ExitCode> {
+    if cli.version {
+        let version = env!("CARGO_PKG_VERSION");
+        terminal.print(&format!("sluice version {version}\n"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match cli.command {
+        None => {
+            let help = <Cli as clap::CommandFactory>::command().render_help();
+            terminal.print(&help.to_string())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Up(args)) => run_up(args, cli.global),
+        Some(Command::Completion(command)) => {
+            let mut tree = <Cli as clap::CommandFactory>::command();
+            terminal.print(&command.script(&mut tree))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Kustomize(command)) => {
+            command.run(&mut terminal)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Cluster(command)) => {
+            run_command(&command, &cli.global, terminal)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Runs `sluice up`, which serves a cluster and controllers on all cores until
+/// it is stopped.
+fn run_up(args: up::UpArgs, global: GlobalArgs) -> Outcome<ExitCode> {
+    let around = up::Surroundings {
+        kubeconfig: global.cluster.kubeconfig,
+        context: global.cluster.context,
+        namespace: global.namespace,
+        timeout: global.timeout,
+    };
+    let runtime = tokio::runtime::Runtime::new()?;
+    let outcome = runtime.block_on(up::run(args, around));
+    runtime.shutdown_background();
+    Ok(outcome?)
+}
+
+/// Runs a command that asks a cluster something and ends.
+fn run_command(command: &ClusterCommand, global: &GlobalArgs, terminal: Terminal) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut session = Session::new(global, terminal)?;
+        if command.is_stream() {
+            return command.run(&mut session).await;
+        }
+        let deadline = session.deadline;
+        match timeout_at(deadline, command.run(&mut session)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::new("context deadline exceeded")),
+        }
+    })
+}
+
+/// Says what is wrong with the arguments, without the usage. Help is no fault.
+fn refuse(error: &clap::Error, terminal: &mut Terminal) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        | ErrorKind::MissingSubcommand => {
+            let _ = terminal.print(&error.render().to_string());
+            ExitCode::SUCCESS
+        }
+        _ => {
+            terminal.failure(&complaint(error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The complaint in the words of `flux` where it has some.
+fn complaint(error: &clap::Error) -> String {
+    use clap::error::{ContextKind, ContextValue};
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let name = context(ContextKind::InvalidSubcommand).unwrap_or_default();
+            format!("unknown command {name:?} for \"sluice\"")
+        }
+        ErrorKind::UnknownArgument => match context(ContextKind::InvalidArg) {
+            Some(flag) if flag.starts_with("--") => format!("unknown flag: {flag}"),
+            Some(flag) if flag.starts_with('-') => {
+                let letter = flag.trim_start_matches('-');
+                format!("unknown shorthand flag: '{letter}' in {flag}")
+            }
+            other => format!(
+                "unknown command {:?} for \"sluice\"",
+                other.unwrap_or_default()
+            ),
+        },
+        _ => {
+            let text = error.render().to_string();
+            let first = text.lines().next().unwrap_or_default();
+            first.trim_start_matches("error: ").to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Result<Cli, clap::Error> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn the_command_tree_holds_together() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_of_flux_are_understood() {
+        for line in [
+            "sluice get all -A",
+            "sluice get ks -n apps --status-selector ready=false",
+            "sluice -n apps get kustomizations web --show-source --no-header",
+            "sluice get source git",
+            "sluice get sources all -A",
+            "sluice get images all",
+            "sluice get image policy web -w",
+            "sluice get alert-providers",
+            "sluice reconcile ks web --with-source",
+            "sluice reconcile hr web --force --reset",
+            "sluice reconcile source git fleet --timeout 1m",
+            "sluice suspend kustomization a b c",
+            "sluice suspend image update --all",
+            "sluice resume ks --all --wait",
+            "sluice resume ks web --wait=false",
+            "sluice create source git fleet --url https://h/r --branch main --export",
+            "sluice create ks web --source fleet.flux-system --path ./web --interval 5m",
+            "sluice delete source helm charts -s",
+            "sluice export ks --all",
+            "sluice export source git fleet --with-credentials",
+            "sluice export source external fleet",
+            "sluice tree ks web --compact -o json",
+            "sluice events -A --for Kustomization/web --types Normal,Warning -w",
+            "sluice completion zsh",
+            "sluice --version",
+            "sluice",
+        ] {
+            assert!(words(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_said_in_one_line() {
+        for (line, text) in [
+            ("sluice bogus", r#"unknown command "bogus" for "sluice""#),
+            ("sluice get ks --bogus", "unknown flag: --bogus"),
+            ("sluice get ks -x", "unknown shorthand flag: 'x' in -x"),
+            (
+                "sluice get ks --timeout 5",
+                r#"invalid value '5' for '--timeout <TIMEOUT>': time: missing unit in duration "5""#,
+            ),
+        ] {
+            let error = words(line).err().expect(line);
+            assert_eq!(complaint(&error), text);
+        }
+        assert!(words("sluice reconcile alert web").is_err());
+    }
+}

@@ -1,2 +1,7 @@
-//! Entry point.
-fn main() {}
+//! Entry point of `sluice`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sluice::main()
+}

@@ -1,2 +1,5 @@
-//! Entry point.
-fn main() {}
+//! Entry point of `cargo xtask`.
+
+fn main() -> anyhow::Result<()> {
+    xtask::main()
+}

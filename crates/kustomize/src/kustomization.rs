@@ -540,6 +540,26 @@ impl Kustomization {
         })
     }
 
+    /// Reads a file as a tool does that only completes it: fields that are not
+    /// known are left out, deprecated ones stay where they are, and `kind` and
+    /// `apiVersion` are filled in.
+    ///
+    /// # Errors
+    /// `sigs.k8s.io/yaml`'s text for malformed YAML and wrong types.
+    pub fn parse_lenient(text: &str, limits: &Limits) -> Result<Self, String> {
+        let value = sluice_yaml::from_str_with(text, Dialect::Sigs, limits)
+            .map_err(|error| format!("error converting YAML to JSON: {error}"))?;
+        let mut kustomization: Kustomization = gojson::decode(&value, Unknown::Ignore)
+            .map_err(|error| format!("error unmarshaling JSON: while decoding JSON: {error}"))?;
+        if kustomization.kind.is_empty() {
+            kustomization.kind = "Kustomization".to_owned();
+        }
+        if kustomization.api_version.is_empty() {
+            kustomization.api_version = API_VERSION.to_owned();
+        }
+        Ok(kustomization)
+    }
+
     /// The first problem of `kind` and `apiVersion`, if any, one a line.
     pub fn check(&self) -> Vec<String> {
         let mut problems = Vec::new();

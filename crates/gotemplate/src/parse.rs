@@ -1,0 +1,791 @@
+//! Builds trees from template text.
+//!
+//! The grammar and every error text are those of Go's text/template/parse. The
+//! line of an error is the line of the token read last, as there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::ast::{
+    Action, Branch, Call, Command, Expr, ExprKind, FuncRef, Node, Number, Pipe, Source, Tree,
+    is_empty,
+};
+use crate::error::ParseError;
+use crate::lex::{Delimiters, Kind, Lexer, Token};
+use crate::strconv::{self, NumberError, RuneError, quote};
+use crate::text::Str;
+
+/// How deep parentheses and control structures may nest. Go's own limit lies
+/// beyond what a thread's stack would hold here; no real template comes near.
+const MAX_NESTING: usize = 1000;
+
+/// Parses one text into its trees, the outer one last.
+pub(crate) fn parse(
+    name: &str,
+    text: &[u8],
+    delimiters: &Delimiters,
+    function: &dyn Fn(&str) -> Option<usize>,
+) -> Result<Vec<Tree>, ParseError> {
+    let mut lexer = Lexer::new(text, delimiters);
+    lexer.loop_words = function("break").is_none() && function("continue").is_none();
+    let source = Arc::new(Source {
+        name: name.to_owned(),
+        text: text.to_vec(),
+    });
+    let mut parser = Parser {
+        lexer,
+        buffered: Vec::new(),
+        last_line: 1,
+        source,
+        function,
+        trees: HashMap::new(),
+        order: Vec::new(),
+        scope: Scope::default(),
+        nesting: 0,
+    };
+    parser.top_level(name)?;
+    let mut trees = parser.trees;
+    Ok(parser
+        .order
+        .iter()
+        .filter_map(|name| trees.remove(name))
+        .collect())
+}
+
+type Parse<T> = Result<T, ParseError>;
+
+struct Parser<'a> {
+    lexer: Lexer<'a>,
+    /// Tokens that were read and put back, the next one last.
+    buffered: Vec<Token<'a>>,
+    last_line: usize,
+    source: Arc<Source>,
+    function: &'a dyn Fn(&str) -> Option<usize>,
+    trees: HashMap<Str, Tree>,
+    order: Vec<Str>,
+    scope: Scope,
+    nesting: usize,
+}
+
+/// What a `define` or `block` starts afresh.
+struct Scope {
+    variables: Vec<Str>,
+    range_depth: usize,
+    action_line: usize,
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Scope {
+            variables: vec![Str::from("$")],
+            range_depth: 0,
+            action_line: 0,
+        }
+    }
+}
+
+/// What ended a list of nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    End,
+    Else,
+}
+
+impl Ending {
+    fn text(self) -> &'static str {
+        match self {
+            Ending::End => "{{end}}",
+            Ending::Else => "{{else}}",
+        }
+    }
+}
+
+enum Item {
+    Node(Node),
+    Ending(Ending),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Control {
+    If,
+    With,
+    Range,
+}
+
+impl Control {
+    fn word(self) -> &'static str {
+        match self {
+            Control::If => "if",
+            Control::With => "with",
+            Control::Range => "range",
+        }
+    }
+
+    fn node(self, branch: Branch) -> Node {
+        match self {
+            Control::If => Node::If(branch),
+            Control::With => Node::With(branch),
+            Control::Range => Node::Range(branch),
+        }
+    }
+}
+
+impl<'a> Parser<'a> {
+    // Tokens.
+
+    fn next(&mut self) -> Token<'a> {
+        if let Some(token) = self.buffered.pop() {
+            return token;
+        }
+        let token = self.lexer.next_token();
+        self.last_line = token.line;
+        token
+    }
+
+    fn put_back(&mut self, token: Token<'a>) {
+        self.buffered.push(token);
+    }
+
+    fn peek(&mut self) -> &Token<'a> {
+        if self.buffered.is_empty() {
+            let token = self.next();
+            self.put_back(token);
+        }
+        &self.buffered[self.buffered.len() - 1]
+    }
+
+    fn next_non_space(&mut self) -> Token<'a> {
+        loop {
+            let token = self.next();
+            if token.kind != Kind::Space {
+                return token;
+            }
+        }
+    }
+
+    fn peek_non_space(&mut self) -> &Token<'a> {
+        let token = self.next_non_space();
+        self.put_back(token);
+        self.peek()
+    }
+
+    fn error<T>(&self, message: impl Into<String>) -> Parse<T> {
+        Err(ParseError {
+            file: self.source.name.clone(),
+            line: self.last_line,
+            message: message.into(),
+        })
+    }
+
+    fn unexpected<T>(&self, token: &Token<'_>, context: &str) -> Parse<T> {
+        if token.kind == Kind::Error {
+            let message = String::from_utf8_lossy(&token.text);
+            let started = self.scope.action_line;
+            if started != 0 && started != token.line {
+                let place = format!(" started at {}:{started}", self.source.name);
+                if message.ends_with(" action") {
+                    return self.error(format!("{message}{place}"));
+                }
+                return self.error(format!("{message} in action{place}"));
+            }
+            return self.error(message);
+        }
+        self.error(format!("unexpected {} in {context}", show(token)))
+    }
+
+    fn expect(&mut self, kind: Kind, context: &str) -> Parse<Token<'a>> {
+        let token = self.next_non_space();
+        if token.kind == kind {
+            return Ok(token);
+        }
+        self.unexpected(&token, context)
+    }
+
+    // Templates.
+
+    fn top_level(&mut self, name: &str) -> Parse<()> {
+        let mut root = Vec::new();
+        while self.peek().kind != Kind::Eof {
+            if self.peek().kind == Kind::LeftDelim {
+                let delimiter = self.next();
+                let word = self.next_non_space();
+                if word.kind == Kind::Define {
+                    self.definition()?;
+                    continue;
+                }
+                self.put_back(word);
+                self.put_back(delimiter);
+            }
+            match self.text_or_action()? {
+                Item::Node(node) => root.push(node),
+                Item::Ending(ending) => {
+                    return self.error(format!("unexpected {}", ending.text()));
+                }
+            }
+        }
+        self.add(Str::from(name), root)
+    }
+
+    fn definition(&mut self) -> Parse<()> {
+        const CONTEXT: &str = "define clause";
+        let token = self.next_non_space();
+        if !matches!(token.kind, Kind::String | Kind::RawString) {
+            return self.unexpected(&token, CONTEXT);
+        }
+        let name = self.unquote(&token)?;
+        self.expect(Kind::RightDelim, CONTEXT)?;
+        let outer = std::mem::take(&mut self.scope);
+        let (body, ending) = self.item_list()?;
+        if ending != Ending::End {
+            return self.error(format!("unexpected {} in {CONTEXT}", ending.text()));
+        }
+        self.add(name, body)?;
+        self.scope = outer;
+        Ok(())
+    }
+
+    fn add(&mut self, name: Str, root: Vec<Node>) -> Parse<()> {
+        let tree = Tree {
+            name: name.clone(),
+            source: Arc::clone(&self.source),
+            root,
+        };
+        let text = &self.source.text;
+        match self.trees.get(&name) {
+            Some(old) if !is_empty(&old.root, text) => {
+                if is_empty(&tree.root, text) {
+                    return Ok(());
+                }
+                return self.error(format!(
+                    "template: multiple definition of template {}",
+                    quote(&name)
+                ));
+            }
+            Some(_) => {}
+            None => self.order.push(name.clone()),
+        }
+        self.trees.insert(name, tree);
+        Ok(())
+    }
+
+    fn item_list(&mut self) -> Parse<(Vec<Node>, Ending)> {
+        if self.nesting >= MAX_NESTING {
+            return self.error("max expression depth exceeded");
+        }
+        self.nesting += 1;
+        let mut nodes = Vec::new();
+        while self.peek_non_space().kind != Kind::Eof {
+            match self.text_or_action()? {
+                Item::Node(node) => nodes.push(node),
+                Item::Ending(ending) => {
+                    self.nesting -= 1;
+                    return Ok((nodes, ending));
+                }
+            }
+        }
+        self.error("unexpected EOF")
+    }
+
+    fn text_or_action(&mut self) -> Parse<Item> {
+        let token = self.next_non_space();
+        match token.kind {
+            Kind::Text => Ok(Item::Node(Node::Text {
+                start: token.pos,
+                end: token.pos + token.text.len(),
+            })),
+            Kind::LeftDelim => {
+                self.scope.action_line = token.line;
+                let item = self.action()?;
+                self.scope.action_line = 0;
+                Ok(item)
+            }
+            _ => self.unexpected(&token, "input"),
+        }
+    }
+
+    fn action(&mut self) -> Parse<Item> {
+        let token = self.next_non_space();
+        let node = match token.kind {
+            Kind::Block => self.block()?,
+            Kind::Break | Kind::Continue => self.loop_word(token.kind)?,
+            Kind::Else => {
+                if !matches!(self.peek_non_space().kind, Kind::If | Kind::With) {
+                    self.expect(Kind::RightDelim, "else")?;
+                }
+                return Ok(Item::Ending(Ending::Else));
+            }
+            Kind::End => {
+                self.expect(Kind::RightDelim, "end")?;
+                return Ok(Item::Ending(Ending::End));
+            }
+            Kind::If => self.control(Control::If)?,
+            Kind::Range => self.control(Control::Range)?,
+            Kind::With => self.control(Control::With)?,
+            Kind::Template => self.template()?,
+            _ => {
+                self.put_back(token);
+                let pos = self.peek().pos;
+                let pipe = self.pipeline("command", Kind::RightDelim)?;
+                Node::Action(Action { pos, pipe })
+            }
+        };
+        Ok(Item::Node(node))
+    }
+
+    fn loop_word(&mut self, kind: Kind) -> Parse<Node> {
+        let (word, node) = match kind {
+            Kind::Break => ("{{break}}", Node::Break),
+            _ => ("{{continue}}", Node::Continue),
+        };
+        let token = self.next_non_space();
+        if token.kind != Kind::RightDelim {
+            return self.unexpected(&token, word);
+        }
+        if self.scope.range_depth == 0 {
+            return self.error(format!("{word} outside {{{{range}}}}"));
+        }
+        Ok(node)
+    }
+
+    fn control(&mut self, control: Control) -> Parse<Node> {
+        let visible = self.scope.variables.len();
+        let pipe = self.pipeline(control.word(), Kind::RightDelim)?;
+        if control == Control::Range {
+            self.scope.range_depth += 1;
+        }
+        let (body, ending) = self.item_list()?;
+        if control == Control::Range {
+            self.scope.range_depth -= 1;
+        }
+        let otherwise = match ending {
+            Ending::End => None,
+            Ending::Else => Some(self.otherwise(control)?),
+        };
+        self.scope.variables.truncate(visible);
+        Ok(control.node(Branch {
+            pos: pipe.pos,
+            pipe,
+            body,
+            otherwise,
+        }))
+    }
+
+    /// `{{else if}}` is `{{else}}{{if}}` whose end is shared.
+    fn otherwise(&mut self, control: Control) -> Parse<Vec<Node>> {
+        let chained = matches!(
+            (control, self.peek().kind),
+            (Control::If, Kind::If) | (Control::With, Kind::With)
+        );
+        if chained {
+            self.next();
+            if self.nesting >= MAX_NESTING {
+                return self.error("max expression depth exceeded");
+            }
+            self.nesting += 1;
+            let node = self.control(control)?;
+            self.nesting -= 1;
+            return Ok(vec![node]);
+        }
+        let (nodes, ending) = self.item_list()?;
+        if ending != Ending::End {
+            return self.error(format!("expected end; found {}", ending.text()));
+        }
+        Ok(nodes)
+    }
+
+    fn block(&mut self) -> Parse<Node> {
+        const CONTEXT: &str = "block clause";
+        let token = self.next_non_space();
+        let name = self.template_name(&token, CONTEXT)?;
+        let pipe = self.pipeline(CONTEXT, Kind::RightDelim)?;
+        let outer = std::mem::take(&mut self.scope);
+        let (body, ending) = self.item_list()?;
+        if ending != Ending::End {
+            return self.error(format!("unexpected {} in {CONTEXT}", ending.text()));
+        }
+        self.add(name.clone(), body)?;
+        self.scope = outer;
+        Ok(Node::Template(Call {
+            pos: token.pos,
+            name,
+            pipe: Some(pipe),
+        }))
+    }
+
+    fn template(&mut self) -> Parse<Node> {
+        const CONTEXT: &str = "template clause";
+        let token = self.next_non_space();
+        let name = self.template_name(&token, CONTEXT)?;
+        let next = self.next_non_space();
+        let pipe = if next.kind == Kind::RightDelim {
+            None
+        } else {
+            self.put_back(next);
+            Some(self.pipeline(CONTEXT, Kind::RightDelim)?)
+        };
+        Ok(Node::Template(Call {
+            pos: token.pos,
+            name,
+            pipe,
+        }))
+    }
+
+    fn template_name(&mut self, token: &Token<'a>, context: &str) -> Parse<Str> {
+        match token.kind {
+            Kind::String | Kind::RawString => self.unquote(token),
+            _ => self.unexpected(token, context),
+        }
+    }
+
+    fn unquote(&self, token: &Token<'_>) -> Parse<Str> {
+        match strconv::unquote(&String::from_utf8_lossy(&token.text)) {
+            Some(bytes) => Ok(Str::from(bytes)),
+            None => self.error("invalid syntax"),
+        }
+    }
+
+    // Pipelines.
+
+    fn pipeline(&mut self, context: &str, end: Kind) -> Parse<Pipe> {
+        let mut pipe = Pipe {
+            pos: self.peek_non_space().pos,
+            declared: Vec::new(),
+            is_assign: false,
+            commands: Vec::new(),
+        };
+        self.declarations(context, &mut pipe)?;
+        loop {
+            let token = self.next_non_space();
+            if token.kind == end {
+                self.check_pipeline(&pipe, context)?;
+                return Ok(pipe);
+            }
+            match token.kind {
+                Kind::Bool
+                | Kind::CharConstant
+                | Kind::Complex
+                | Kind::Dot
+                | Kind::Field
+                | Kind::Identifier
+                | Kind::Number
+                | Kind::Nil
+                | Kind::RawString
+                | Kind::String
+                | Kind::Variable
+                | Kind::LeftParen => {
+                    self.put_back(token);
+                    let command = self.command()?;
+                    pipe.commands.push(command);
+                }
+                _ => return self.unexpected(&token, context),
+            }
+        }
+    }
+
+    /// Reads `$x :=`, `$x =`, and for range also `$x, $y :=`.
+    fn declarations(&mut self, context: &str, pipe: &mut Pipe) -> Parse<()> {
+        loop {
+            if self.peek_non_space().kind != Kind::Variable {
+                return Ok(());
+            }
+            let variable = self.next();
+            // `$x foo` and `$x := foo` part only at the third token.
+            let after = self.next();
+            let next = if after.kind == Kind::Space {
+                self.next_non_space()
+            } else {
+                after.clone()
+            };
+            let name = Str::from(&*variable.text);
+            match next.kind {
+                Kind::Assign | Kind::Declare => {
+                    pipe.is_assign = next.kind == Kind::Assign;
+                    self.declare(pipe, name);
+                    return Ok(());
+                }
+                Kind::Char if *next.text == *b"," => {
+                    self.declare(pipe, name);
+                    if context == "range" && pipe.declared.len() < 2 {
+                        match self.peek_non_space().kind {
+                            Kind::Variable | Kind::RightDelim | Kind::RightParen => continue,
+                            _ => return self.error("range can only initialize variables"),
+                        }
+                    }
+                    return self.error(format!("too many declarations in {context}"));
+                }
+                _ => {
+                    let spaced = after.kind == Kind::Space;
+                    self.put_back(next);
+                    if spaced {
+                        self.put_back(after);
+                    }
+                    self.put_back(variable);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn declare(&mut self, pipe: &mut Pipe, name: Str) {
+        self.scope.variables.push(name.clone());
+        pipe.declared.push(name);
+    }
+
+    fn check_pipeline(&self, pipe: &Pipe, context: &str) -> Parse<()> {
+        if pipe.commands.is_empty() {
+            return self.error(format!("missing value for {context}"));
+        }
+        for (i, command) in pipe.commands.iter().enumerate().skip(1) {
+            if let ExprKind::Bool(_)
+            | ExprKind::Dot
+            | ExprKind::Nil
+            | ExprKind::Number(_)
+            | ExprKind::String(..) = command.args[0].kind
+            {
+                return self.error(format!(
+                    "non executable command in pipeline stage {}",
+                    i + 1
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self) -> Parse<Command> {
+        let pos = self.peek_non_space().pos;
+        let mut args = Vec::new();
+        loop {
+            self.peek_non_space();
+            if let Some(operand) = self.operand()? {
+                args.push(operand);
+            }
+            let token = self.next();
+            match token.kind {
+                Kind::Space => continue,
+                Kind::RightDelim | Kind::RightParen => self.put_back(token),
+                Kind::Pipe => {}
+                _ => return self.unexpected(&token, "operand"),
+            }
+            break;
+        }
+        if args.is_empty() {
+            return self.error("empty command");
+        }
+        Ok(Command { pos, args })
+    }
+
+    fn operand(&mut self) -> Parse<Option<Expr>> {
+        let Some(term) = self.term()? else {
+            return Ok(None);
+        };
+        if self.peek().kind != Kind::Field {
+            return Ok(Some(term));
+        }
+        // Go gives the chain the place of its first field behind the term.
+        let pos = self.peek().pos;
+        let mut fields = Vec::new();
+        while self.peek().kind == Kind::Field {
+            fields.push(Str::from(&self.next().text[1..]));
+        }
+        let kind = match term.kind {
+            ExprKind::Field(mut names) => {
+                names.append(&mut fields);
+                ExprKind::Field(names)
+            }
+            ExprKind::Variable(name, mut names) => {
+                names.append(&mut fields);
+                ExprKind::Variable(name, names)
+            }
+            ExprKind::Bool(_)
+            | ExprKind::String(..)
+            | ExprKind::Number(_)
+            | ExprKind::Nil
+            | ExprKind::Dot => {
+                let term = quote(term.to_string().as_bytes());
+                return self.error(format!("unexpected . after term {term}"));
+            }
+            ExprKind::Identifier(_) | ExprKind::Chain(..) | ExprKind::Pipe(_) => {
+                ExprKind::Chain(Box::new(term), fields)
+            }
+        };
+        Ok(Some(Expr { pos, kind }))
+    }
+
+    fn term(&mut self) -> Parse<Option<Expr>> {
+        let token = self.next_non_space();
+        let pos = token.pos;
+        let kind = match token.kind {
+            Kind::Identifier => {
+                let name = String::from_utf8_lossy(&token.text);
+                match (self.function)(&name) {
+                    Some(index) => ExprKind::Identifier(FuncRef {
+                        name: Str::from(&*name),
+                        index,
+                    }),
+                    None => {
+                        let name = quote(name.as_bytes());
+                        return self.error(format!("function {name} not defined"));
+                    }
+                }
+            }
+            Kind::Dot => ExprKind::Dot,
+            Kind::Nil => ExprKind::Nil,
+            Kind::Variable => {
+                let name = Str::from(&*token.text);
+                if !self.scope.variables.contains(&name) {
+                    return self.error(format!("undefined variable {}", quote(&name)));
+                }
+                ExprKind::Variable(name, Vec::new())
+            }
+            Kind::Field => ExprKind::Field(vec![Str::from(&token.text[1..])]),
+            Kind::Bool => ExprKind::Bool(*token.text == *b"true"),
+            Kind::CharConstant | Kind::Complex | Kind::Number => {
+                let text = String::from_utf8_lossy(&token.text);
+                match read_number(&text, token.kind) {
+                    Ok(number) => ExprKind::Number(number),
+                    Err(message) => return self.error(message),
+                }
+            }
+            Kind::LeftParen => {
+                if self.nesting >= MAX_NESTING {
+                    return self.error("max expression depth exceeded");
+                }
+                self.nesting += 1;
+                let pipe = self.pipeline("parenthesized pipeline", Kind::RightParen)?;
+                self.nesting -= 1;
+                return Ok(Some(Expr {
+                    pos: pipe.pos,
+                    kind: ExprKind::Pipe(Box::new(pipe)),
+                }));
+            }
+            Kind::String | Kind::RawString => {
+                let literal = String::from_utf8_lossy(&token.text).into_owned();
+                let value = self.unquote(&token)?;
+                ExprKind::String(literal, value)
+            }
+            _ => {
+                self.put_back(token);
+                return Ok(None);
+            }
+        };
+        Ok(Some(Expr { pos, kind }))
+    }
+}
+
+/// Prints a token as Go's parser does in its errors.
+fn show(token: &Token<'_>) -> String {
+    match token.kind {
+        Kind::Eof => "EOF".to_owned(),
+        kind if kind.is_keyword() => format!("<{}>", String::from_utf8_lossy(&token.text)),
+        _ if token.text.len() > 10 => {
+            let (mut end, mut count) = (0, 0);
+            for (_, raw) in crate::text::runes(&token.text) {
+                if count == 10 {
+                    break;
+                }
+                end += raw.len();
+                count += 1;
+            }
+            format!("{}...", quote(&token.text[..end]))
+        }
+        _ => quote(&token.text),
+    }
+}
+
+/// Reads a number literal as everything that it can stand for.
+fn read_number(text: &str, kind: Kind) -> Result<Number, String> {
+    let mut number = Number {
+        text: text.to_owned(),
+        int: None,
+        uint: None,
+        float: None,
+        complex: None,
+    };
+    if kind == Kind::CharConstant {
+        let code = strconv::unquote_rune(text).map_err(|err| match err {
+            RuneError::Syntax => "invalid syntax".to_owned(),
+            RuneError::Trailing => format!("malformed character constant: {text}"),
+        })?;
+        number.int = Some(code);
+        number.uint = u64::try_from(code).ok();
+        number.float = Some(code as f64);
+        return Ok(number);
+    }
+    if kind == Kind::Complex {
+        // The second sign splits it: 1+2i.
+        let split = text
+            .char_indices()
+            .skip(1)
+            .filter(|(i, c)| {
+                matches!(c, '+' | '-')
+                    && !matches!(text.as_bytes()[i - 1], b'e' | b'E' | b'p' | b'P')
+            })
+            .map(|(i, _)| i)
+            .last()
+            .ok_or_else(|| format!("illegal number syntax: {}", quote(text.as_bytes())))?;
+        let imaginary = &text[split..text.len() - 1];
+        match (
+            strconv::parse_float(&text[..split]),
+            strconv::parse_float(imaginary),
+        ) {
+            (Ok(re), Ok(im)) => {
+                number.complex = Some((re, im));
+                simplify(&mut number);
+                return Ok(number);
+            }
+            _ => return Err("invalid syntax".to_owned()),
+        }
+    }
+    if let Some(imaginary) = text.strip_suffix('i')
+        && let Ok(im) = strconv::parse_float(imaginary)
+    {
+        number.complex = Some((0.0, im));
+        simplify(&mut number);
+        return Ok(number);
+    }
+    number.uint = strconv::parse_uint(text).ok();
+    if let Ok(int) = strconv::parse_int(text) {
+        number.int = Some(int);
+        if int == 0 {
+            number.uint = Some(0);
+        }
+    }
+    if let Some(int) = number.int {
+        number.float = Some(int as f64);
+    } else if let Some(uint) = number.uint {
+        number.float = Some(uint as f64);
+    } else {
+        match strconv::parse_float(text) {
+            Ok(float) => {
+                if !text.contains(['.', 'e', 'E', 'p', 'P']) {
+                    return Err(format!("integer overflow: {}", quote(text.as_bytes())));
+                }
+                number.float = Some(float);
+                take_integers(&mut number, float);
+            }
+            Err(NumberError::Syntax | NumberError::Range) => {
+                return Err(format!("illegal number syntax: {}", quote(text.as_bytes())));
+            }
+        }
+    }
+    Ok(number)
+}
+
+/// A complex number without imaginary part is also a float, and so on.
+fn simplify(number: &mut Number) {
+    if let Some((re, im)) = number.complex
+        && im == 0.0
+    {
+        number.float = Some(re);
+        take_integers(number, re);
+    }
+}
+
+fn take_integers(number: &mut Number, float: f64) {
+    if float >= i64::MIN as f64 && float < i64::MAX as f64 && (float as i64) as f64 == float {
+        number.int = Some(float as i64);
+    }
+    if float >= 0.0 && float < u64::MAX as f64 && (float as u64) as f64 == float {
+        number.uint = Some(float as u64);
+    }
+}

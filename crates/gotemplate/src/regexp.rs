@@ -1,0 +1,934 @@
+//! Go's regular expressions (RE2) on Rust's engine.
+//!
+//! Both are leftmost-first and linear in time; they differ in syntax. A Go
+//! expression is read here, checked with Go's error texts, and written again in
+//! Rust's syntax: `\d \w \s \b` are ASCII in Go, `\Q…\E`, `\z` and `\C` exist,
+//! look-around and back references do not. Matching is over bytes, so that a
+//! string that is not UTF-8 can be searched as well.
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use crate::strconv::quote_with;
+use crate::text::{Str, decode_rune, runes};
+
+/// The largest compiled expression, in bytes of Rust's engine.
+const SIZE_LIMIT: usize = 16 << 20;
+
+/// Go's limit for `{n,m}`.
+const MAX_REPEAT: u32 = 1000;
+
+/// How deep groups may nest.
+const MAX_DEPTH: usize = 250;
+
+/// A Go expression that does not compile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("error parsing regexp: {kind}: `{part}`")]
+pub struct RegexpError {
+    /// What is wrong, in the words of Go's regexp/syntax.
+    pub kind: &'static str,
+    /// The offending part of the expression.
+    pub part: String,
+}
+
+impl RegexpError {
+    /// Returns the text with which Go's `MustCompile` panics.
+    pub fn panic_text(&self, expression: &str) -> String {
+        let quoted = if expression.contains('`') {
+            quote_with(expression.as_bytes(), '"', crate::strconv::QuoteTo::Unicode)
+        } else {
+            format!("`{expression}`")
+        };
+        format!("regexp: Compile({quoted}): {self}")
+    }
+}
+
+/// A compiled Go expression.
+#[derive(Debug, Clone)]
+pub struct Regexp {
+    engine: Regex,
+}
+
+impl Regexp {
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    /// [`RegexpError`] with Go's text.
+    pub fn new(expression: &str) -> Result<Self, RegexpError> {
+        let rust = translate(expression)?;
+        let engine = RegexBuilder::new(&rust)
+            .size_limit(SIZE_LIMIT)
+            .dfa_size_limit(SIZE_LIMIT)
+            .build()
+            .map_err(|_| RegexpError {
+                kind: "expression too large",
+                part: expression.to_owned(),
+            })?;
+        Ok(Regexp { engine })
+    }
+
+    /// Whether the expression matches anywhere in `text`.
+    pub fn is_match(&self, text: &[u8]) -> bool {
+        self.engine.is_match(text)
+    }
+
+    /// Returns the first match, empty when there is none.
+    pub fn find<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        self.engine.find(text).map_or(&[], |m| m.as_bytes())
+    }
+
+    /// Returns the first match as a range of bytes.
+    pub fn find_range(&self, text: &[u8]) -> Option<(usize, usize)> {
+        self.engine.find(text).map(|m| (m.start(), m.end()))
+    }
+
+    /// Returns the groups of the first match, group 0 first; a group that took
+    /// no part is `None`.
+    pub fn captures<'t>(&self, text: &'t [u8]) -> Option<Vec<Option<&'t [u8]>>> {
+        let found = self.engine.captures(text)?;
+        Some(found.iter().map(|g| g.map(|m| m.as_bytes())).collect())
+    }
+
+    /// Returns the names of the groups, group 0 first.
+    pub fn group_names(&self) -> Vec<Option<String>> {
+        self.engine
+            .capture_names()
+            .map(|n| n.map(str::to_owned))
+            .collect()
+    }
+
+    /// Returns at most `n` matches as ranges of bytes, all of them for `n < 0`.
+    /// An empty match right behind another match does not count.
+    pub fn find_all(&self, text: &[u8], n: i64) -> Vec<(usize, usize)> {
+        let limit = usize::try_from(n).unwrap_or(usize::MAX);
+        let mut found = Vec::new();
+        let mut at = 0;
+        let mut previous_end = None;
+        while found.len() < limit && at <= text.len() {
+            let Some(m) = self.engine.find_at(text, at) else {
+                break;
+            };
+            let (start, end) = (m.start(), m.end());
+            let adjacent_empty = start == end && previous_end == Some(start);
+            at = if end > start {
+                end
+            } else {
+                // Go on by one rune.
+                end + decode_rune(&text[end..]).map_or(1, |(_, width)| width)
+            };
+            previous_end = Some(end);
+            if !adjacent_empty {
+                found.push((start, end));
+            }
+        }
+        found
+    }
+
+    /// Replaces every match by `replacement`, in which `$1`, `${1}` and `${name}`
+    /// stand for groups.
+    pub fn replace_all(&self, text: &[u8], replacement: &[u8]) -> Vec<u8> {
+        if !replacement.contains(&b'$') {
+            return self.replace_all_literal(text, replacement);
+        }
+        let names = self.group_names();
+        let mut out = Vec::with_capacity(text.len());
+        let mut copied = 0;
+        for (start, end) in self.find_all(text, -1) {
+            out.extend_from_slice(&text[copied..start]);
+            if let Some(groups) = self.engine.captures_at(text, start) {
+                let groups: Vec<Option<&[u8]>> =
+                    groups.iter().map(|g| g.map(|m| m.as_bytes())).collect();
+                expand(&mut out, replacement, &groups, &names);
+            }
+            copied = end;
+        }
+        out.extend_from_slice(&text[copied..]);
+        out
+    }
+
+    /// Replaces every match by `replacement` as it stands.
+    pub fn replace_all_literal(&self, text: &[u8], replacement: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(text.len());
+        let mut copied = 0;
+        for (start, end) in self.find_all(text, -1) {
+            out.extend_from_slice(&text[copied..start]);
+            out.extend_from_slice(replacement);
+            copied = end;
+        }
+        out.extend_from_slice(&text[copied..]);
+        out
+    }
+
+    /// Splits `text` at the matches into at most `n` pieces; all for `n < 0`,
+    /// none for 0.
+    pub fn split<'t>(&self, text: &'t [u8], n: i64) -> Vec<&'t [u8]> {
+        if n == 0 {
+            return Vec::new();
+        }
+        if text.is_empty() && !self.engine.as_str().is_empty() {
+            return vec![text];
+        }
+        let mut pieces = Vec::new();
+        let mut begin = 0;
+        let mut end = 0;
+        for (match_start, match_end) in self.find_all(text, n) {
+            if n > 0 && pieces.len() as i64 == n - 1 {
+                break;
+            }
+            end = match_start;
+            if match_end != 0 {
+                pieces.push(&text[begin..end]);
+            }
+            begin = match_end;
+        }
+        if end != text.len() {
+            pieces.push(&text[begin..]);
+        }
+        pieces
+    }
+}
+
+/// Expands a replacement as Go's `Regexp.Expand`.
+pub fn expand(
+    out: &mut Vec<u8>,
+    template: &[u8],
+    groups: &[Option<&[u8]>],
+    names: &[Option<String>],
+) {
+    let mut rest = template;
+    while let Some(at) = rest.iter().position(|b| *b == b'$') {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at..];
+        if rest.get(1) == Some(&b'$') {
+            out.push(b'$');
+            rest = &rest[2..];
+            continue;
+        }
+        let Some((name, length)) = reference(rest) else {
+            out.push(b'$');
+            rest = &rest[1..];
+            continue;
+        };
+        rest = &rest[length..];
+        let index = if !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()) {
+            name.parse().ok()
+        } else {
+            names.iter().position(|n| n.as_deref() == Some(&name))
+        };
+        if let Some(Some(group)) = index.and_then(|i: usize| groups.get(i)) {
+            out.extend_from_slice(group);
+        }
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Reads `$name` or `${name}`; returns the name and the length of the whole.
+fn reference(text: &[u8]) -> Option<(String, usize)> {
+    let braced = text.get(1) == Some(&b'{');
+    let body = &text[if braced { 2 } else { 1 }..];
+    let mut length = 0;
+    for (rune, raw) in runes(body) {
+        if !(crate::text::is_letter(rune) || crate::text::is_digit(rune) || rune == '_') {
+            break;
+        }
+        length += raw.len();
+    }
+    if length == 0 {
+        return None;
+    }
+    let name = String::from_utf8_lossy(&body[..length]).into_owned();
+    if braced {
+        if body.get(length) != Some(&b'}') {
+            return None;
+        }
+        return Some((name, length + 3));
+    }
+    Some((name, length + 1))
+}
+
+/// Escapes what has a meaning in an expression, Go's `QuoteMeta`.
+pub fn quote_meta(text: &[u8]) -> Str {
+    let mut out = Vec::with_capacity(text.len());
+    for b in text {
+        if br"\.+*?()|[]{}^$".contains(b) {
+            out.push(b'\\');
+        }
+        out.push(*b);
+    }
+    Str::from(out)
+}
+
+/// Rewrites a Go expression in Rust's syntax.
+///
+/// # Errors
+/// [`RegexpError`] where Go would refuse the expression.
+pub fn translate(expression: &str) -> Result<String, RegexpError> {
+    let mut translator = Translator {
+        whole: expression,
+        rest: expression,
+        out: String::with_capacity(expression.len() + 16),
+        names: Vec::new(),
+        depth: 0,
+        multi_line: vec![false],
+    };
+    translator.alternatives()?;
+    if translator.rest.starts_with(')') {
+        return Err(RegexpError {
+            kind: "unexpected )",
+            part: expression.to_owned(),
+        });
+    }
+    Ok(translator.out)
+}
+
+struct Translator<'e> {
+    whole: &'e str,
+    rest: &'e str,
+    out: String,
+    names: Vec<String>,
+    depth: usize,
+    /// Whether `(?m)` holds, per open group.
+    multi_line: Vec<bool>,
+}
+
+type Step = Result<(), RegexpError>;
+
+fn refuse<T>(kind: &'static str, part: impl Into<String>) -> Result<T, RegexpError> {
+    Err(RegexpError {
+        kind,
+        part: part.into(),
+    })
+}
+
+impl<'e> Translator<'e> {
+    fn next(&mut self) -> Option<char> {
+        let mut chars = self.rest.chars();
+        let c = chars.next()?;
+        self.rest = chars.as_str();
+        Some(c)
+    }
+
+    /// Everything up to the end or the closing parenthesis.
+    fn alternatives(&mut self) -> Step {
+        let mut last_repeat: Option<&'e str> = None;
+        let mut repeatable = false;
+        while let Some(c) = self.rest.chars().next() {
+            let here = self.rest;
+            let mut this_repeat = None;
+            match c {
+                ')' => return Ok(()),
+                '|' => {
+                    self.next();
+                    self.out.push('|');
+                    repeatable = false;
+                }
+                '(' => {
+                    repeatable = self.group()?;
+                }
+                '[' => {
+                    self.class()?;
+                    repeatable = true;
+                }
+                '^' | '.' => {
+                    self.next();
+                    self.out.push(c);
+                    repeatable = true;
+                }
+                '$' => {
+                    self.next();
+                    self.out.push('$');
+                    repeatable = true;
+                }
+                '*' | '+' | '?' => {
+                    self.next();
+                    if !repeatable {
+                        return refuse("missing argument to repetition operator", c.to_string());
+                    }
+                    let lazy = self.take_lazy();
+                    let whole = &here[..here.len() - self.rest.len()];
+                    if let Some(before) = last_repeat {
+                        let both = format!("{before}{whole}");
+                        return refuse("invalid nested repetition operator", both);
+                    }
+                    self.out.push(c);
+                    self.out.push_str(lazy);
+                    this_repeat = Some(whole);
+                }
+                '{' => match self.counted() {
+                    None => {
+                        self.next();
+                        self.out.push_str("\\{");
+                        repeatable = true;
+                    }
+                    Some((min, max, length)) => {
+                        self.rest = &self.rest[length..];
+                        if !repeatable {
+                            return refuse(
+                                "missing argument to repetition operator",
+                                &here[..length],
+                            );
+                        }
+                        let lazy = self.take_lazy();
+                        let whole = &here[..here.len() - self.rest.len()];
+                        let too_large = min > MAX_REPEAT
+                            || max.is_some_and(|max| max > MAX_REPEAT || max < min);
+                        if too_large {
+                            return refuse("invalid repeat count", &here[..length]);
+                        }
+                        if let Some(before) = last_repeat {
+                            let both = format!("{before}{whole}");
+                            return refuse("invalid nested repetition operator", both);
+                        }
+                        self.out.push_str(&match max {
+                            None => format!("{{{min},}}"),
+                            Some(max) => format!("{{{min},{max}}}"),
+                        });
+                        self.out.push_str(lazy);
+                        this_repeat = Some(whole);
+                    }
+                },
+                '\\' => {
+                    self.escape()?;
+                    repeatable = true;
+                }
+                _ => {
+                    self.next();
+                    push_literal(&mut self.out, c);
+                    repeatable = true;
+                }
+            }
+            last_repeat = this_repeat;
+        }
+        Ok(())
+    }
+
+    fn take_lazy(&mut self) -> &'static str {
+        match self.rest.strip_prefix('?') {
+            Some(rest) => {
+                self.rest = rest;
+                "?"
+            }
+            None => "",
+        }
+    }
+
+    /// Reads `{n}`, `{n,}` or `{n,m}`; anything else is a literal brace.
+    fn counted(&self) -> Option<(u32, Option<u32>, usize)> {
+        let close = self.rest.find('}')?;
+        let inner = &self.rest[1..close];
+        let number = |text: &str| -> Option<u32> {
+            let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            if !plain || (text.len() > 1 && text.starts_with('0')) {
+                return None;
+            }
+            Some(text.parse().unwrap_or(u32::MAX))
+        };
+        let (min, max) = match inner.split_once(',') {
+            None => {
+                let n = number(inner)?;
+                (n, Some(n))
+            }
+            Some((min, "")) => (number(min)?, None),
+            Some((min, max)) => (number(min)?, Some(number(max)?)),
+        };
+        Some((min, max, close + 1))
+    }
+
+    /// Reads a group; returns whether something to repeat came out of it.
+    fn group(&mut self) -> Result<bool, RegexpError> {
+        if self.depth >= MAX_DEPTH {
+            return refuse("expression nests too deeply", self.whole);
+        }
+        let start = self.rest;
+        let outer_multi_line = self.multi_line.last().copied().unwrap_or(false);
+        if let Some(body) = start.strip_prefix("(?") {
+            let named = body
+                .strip_prefix("P<")
+                .map(|rest| ("(?P<", rest))
+                .or_else(|| body.strip_prefix('<').map(|rest| ("(?<", rest)));
+            if let Some((opening, rest)) = named
+                && (!rest.starts_with(['=', '!']) || opening == "(?P<")
+            {
+                return self.named_group(start, opening, rest).map(|()| true);
+            }
+            return self.flags(start, body, outer_multi_line);
+        }
+        self.next();
+        self.out.push('(');
+        self.inside_group(start, outer_multi_line)?;
+        Ok(true)
+    }
+
+    fn inside_group(&mut self, _start: &str, multi_line: bool) -> Step {
+        self.depth += 1;
+        self.multi_line.push(multi_line);
+        self.alternatives()?;
+        self.multi_line.pop();
+        self.depth -= 1;
+        if self.next() != Some(')') {
+            return refuse("missing closing )", self.whole);
+        }
+        self.out.push(')');
+        Ok(())
+    }
+
+    fn named_group(&mut self, start: &'e str, opening: &str, rest: &'e str) -> Step {
+        let Some(end) = rest.find('>') else {
+            return refuse("invalid named capture", start);
+        };
+        let name = &rest[..end];
+        let whole = &start[..opening.len() + end + 1];
+        let valid = !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c == '_' || crate::text::is_letter(c) || crate::text::is_digit(c));
+        if !valid {
+            return refuse("invalid named capture", whole);
+        }
+        if self.names.iter().any(|known| known == name) {
+            return refuse("duplicate capture group name", name);
+        }
+        self.names.push(name.to_owned());
+        self.rest = &rest[end + 1..];
+        // Rust wants a name to start with a letter or underscore.
+        if name.starts_with(|c: char| c.is_ascii_digit()) {
+            self.out.push('(');
+        } else {
+            self.out.push_str(&format!("(?P<{name}>"));
+        }
+        let multi_line = self.multi_line.last().copied().unwrap_or(false);
+        self.inside_group(start, multi_line)
+    }
+
+    /// Reads `(?flags)` or `(?flags:…)`.
+    fn flags(&mut self, start: &'e str, body: &'e str, outer: bool) -> Result<bool, RegexpError> {
+        let mut on = String::new();
+        let mut off = String::new();
+        let mut negative = false;
+        let mut seen = false;
+        let mut multi_line = outer;
+        for (at, c) in body.char_indices() {
+            let upto = &start[..2 + at + c.len_utf8()];
+            match c {
+                'i' | 's' | 'U' | 'm' => {
+                    if c == 'm' {
+                        multi_line = !negative;
+                    }
+                    if negative { &mut off } else { &mut on }.push(c);
+                    seen = true;
+                }
+                '-' if !negative => {
+                    negative = true;
+                    seen = false;
+                }
+                ':' | ')' if !negative || seen => {
+                    self.rest = &body[at + 1..];
+                    let minus = if off.is_empty() { "" } else { "-" };
+                    if c == ')' {
+                        if !on.is_empty() || !off.is_empty() {
+                            self.out.push_str(&format!("(?{on}{minus}{off})"));
+                        }
+                        if let Some(top) = self.multi_line.last_mut() {
+                            *top = multi_line;
+                        }
+                        return Ok(false);
+                    }
+                    self.out.push_str(&format!("(?{on}{minus}{off}:"));
+                    self.inside_group(start, multi_line)?;
+                    return Ok(true);
+                }
+                _ => return refuse("invalid or unsupported Perl syntax", upto),
+            }
+        }
+        refuse("missing closing )", self.whole)
+    }
+
+    fn escape(&mut self) -> Step {
+        let start = self.rest;
+        self.next();
+        let Some(c) = self.rest.chars().next() else {
+            return refuse("trailing backslash at end of expression", "");
+        };
+        let perl = match c {
+            'A' => Some(r"\A"),
+            'z' => Some(r"\z"),
+            'b' => Some(r"(?-u:\b)"),
+            'B' => Some(r"(?-u:\B)"),
+            'd' => Some("[0-9]"),
+            'D' => Some("[^0-9]"),
+            's' => Some(r"[\t\n\x0C\r ]"),
+            'S' => Some(r"[^\t\n\x0C\r ]"),
+            'w' => Some("[0-9A-Za-z_]"),
+            'W' => Some("[^0-9A-Za-z_]"),
+            'C' => Some("(?s-u:.)"),
+            _ => None,
+        };
+        if let Some(rust) = perl {
+            self.next();
+            self.out.push_str(rust);
+            return Ok(());
+        }
+        if c == 'Q' {
+            self.next();
+            let (literal, rest) = match self.rest.find(r"\E") {
+                Some(at) => (&self.rest[..at], &self.rest[at + 2..]),
+                None => (self.rest, ""),
+            };
+            for c in literal.chars() {
+                push_literal(&mut self.out, c);
+            }
+            self.rest = rest;
+            return Ok(());
+        }
+        if let 'p' | 'P' = c {
+            let class = self.unicode_class(start)?;
+            self.out.push_str(&class);
+            return Ok(());
+        }
+        let rune = self.escaped_rune(start)?;
+        push_literal(&mut self.out, rune);
+        Ok(())
+    }
+
+    /// Reads what follows a backslash that stands for one rune.
+    fn escaped_rune(&mut self, start: &'e str) -> Result<char, RegexpError> {
+        let invalid = |rest: &str| {
+            refuse(
+                "invalid escape sequence",
+                &start[..start.len() - rest.len()],
+            )
+        };
+        let Some(c) = self.next() else {
+            return refuse("trailing backslash at end of expression", "");
+        };
+        match c {
+            '1'..='7' if !self.rest.starts_with(|c: char| c.is_digit(8)) => invalid(self.rest),
+            '0'..='7' => {
+                let mut code = c as u32 - '0' as u32;
+                for _ in 0..2 {
+                    let Some(digit) = self.rest.chars().next().and_then(|c| c.to_digit(8)) else {
+                        break;
+                    };
+                    code = code * 8 + digit;
+                    self.next();
+                }
+                char::from_u32(code).map_or_else(|| invalid(self.rest), Ok)
+            }
+            'x' => {
+                let Some(first) = self.next() else {
+                    return invalid("");
+                };
+                let mut code = 0u32;
+                if first == '{' {
+                    let mut count = 0;
+                    loop {
+                        let Some(c) = self.next() else {
+                            return invalid(self.rest);
+                        };
+                        if c == '}' {
+                            break;
+                        }
+                        let Some(digit) = c.to_digit(16) else {
+                            return invalid(self.rest);
+                        };
+                        code = code.saturating_mul(16).saturating_add(digit);
+                        if code > 0x10FFFF {
+                            return invalid(self.rest);
+                        }
+                        count += 1;
+                    }
+                    if count == 0 {
+                        return invalid(self.rest);
+                    }
+                } else {
+                    let Some(high) = first.to_digit(16) else {
+                        return invalid(self.rest);
+                    };
+                    let Some(low) = self.next().and_then(|c| c.to_digit(16)) else {
+                        return invalid(self.rest);
+                    };
+                    code = high * 16 + low;
+                }
+                char::from_u32(code).map_or_else(|| invalid(self.rest), Ok)
+            }
+            'a' => Ok('\x07'),
+            'f' => Ok('\x0c'),
+            'n' => Ok('\n'),
+            'r' => Ok('\r'),
+            't' => Ok('\t'),
+            'v' => Ok('\x0b'),
+            c if c.is_ascii_punctuation() => Ok(c),
+            _ => invalid(self.rest),
+        }
+    }
+
+    /// Reads `\pN` or `\p{Name}`; `start` begins with the backslash.
+    fn unicode_class(&mut self, start: &'e str) -> Result<String, RegexpError> {
+        let negated = self.next() == Some('P');
+        let whole_range = |rest: &str| start[..start.len() - rest.len()].to_owned();
+        let Some(c) = self.next() else {
+            return refuse("invalid character class range", start);
+        };
+        let mut name = if c == '{' {
+            let Some(end) = self.rest.find('}') else {
+                return refuse("invalid character class range", start);
+            };
+            let name = &self.rest[..end];
+            self.rest = &self.rest[end + 1..];
+            name.to_owned()
+        } else {
+            c.to_string()
+        };
+        let mut negated = negated;
+        if let Some(rest) = name.strip_prefix('^') {
+            negated = !negated;
+            name = rest.to_owned();
+        }
+        let class = if name == "Any" {
+            if negated { r"[^\s\S]" } else { r"[\s\S]" }.to_owned()
+        } else {
+            format!("\\{}{{{name}}}", if negated { 'P' } else { 'p' })
+        };
+        // Go takes general categories and scripts by their exact names only.
+        let plausible = name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.chars().all(|c| c.is_ascii_alphabetic() || c == '_');
+        if !plausible || Regex::new(&class).is_err() {
+            return refuse("invalid character class range", whole_range(self.rest));
+        }
+        Ok(class)
+    }
+
+    fn class(&mut self) -> Step {
+        let start = self.rest;
+        self.next();
+        self.out.push('[');
+        if self.rest.starts_with('^') {
+            self.next();
+            self.out.push('^');
+        }
+        let mut first = true;
+        loop {
+            let Some(c) = self.rest.chars().next() else {
+                return refuse("missing closing ]", start);
+            };
+            if c == ']' && !first {
+                self.next();
+                self.out.push(']');
+                return Ok(());
+            }
+            // A dash is a literal only at the ends, or before a class.
+            if c == '-' && !first && !self.rest.starts_with("-]") {
+                let mut after = self.rest[1..].chars();
+                let next = after.next();
+                if next.is_none() || !after.as_str().is_empty() || next.is_some() {
+                    let end = 1 + next.map_or(0, char::len_utf8);
+                    return refuse("invalid character class range", &self.rest[..end]);
+                }
+            }
+            first = false;
+            if self.rest.starts_with("[:")
+                && let Some(end) = self.rest.find(":]")
+            {
+                let name = &self.rest[..end + 2];
+                if !is_posix_class(name) {
+                    return refuse("invalid character class range", name);
+                }
+                self.out.push_str(name);
+                self.rest = &self.rest[end + 2..];
+                continue;
+            }
+            if self.rest.starts_with('\\') {
+                let escaped = self.rest.chars().nth(1);
+                let perl = match escaped {
+                    Some('d') => Some("0-9"),
+                    Some('D') => Some("[^0-9]"),
+                    Some('s') => Some(r"\t\n\x0C\r\x20"),
+                    Some('S') => Some(r"[^\t\n\x0C\r\x20]"),
+                    Some('w') => Some("0-9A-Za-z_"),
+                    Some('W') => Some("[^0-9A-Za-z_]"),
+                    _ => None,
+                };
+                if let Some(rust) = perl {
+                    self.rest = &self.rest[2..];
+                    self.out.push_str(rust);
+                    continue;
+                }
+                if let Some('p' | 'P') = escaped {
+                    let from = self.rest;
+                    self.next();
+                    let class = self.unicode_class(from)?;
+                    self.out.push_str(&class);
+                    continue;
+                }
+            }
+            let from = self.rest;
+            let low = self.class_rune(start)?;
+            let mut high = low;
+            if self.rest.starts_with('-') && !self.rest.starts_with("-]") && self.rest.len() > 1 {
+                self.next();
+                high = self.class_rune(start)?;
+                if high < low {
+                    let range = &from[..from.len() - self.rest.len()];
+                    return refuse("invalid character class range", range);
+                }
+            }
+            push_class_rune(&mut self.out, low);
+            if high != low {
+                self.out.push('-');
+                push_class_rune(&mut self.out, high);
+            }
+        }
+    }
+
+    fn class_rune(&mut self, class: &'e str) -> Result<char, RegexpError> {
+        if self.rest.starts_with('\\') {
+            let start = self.rest;
+            self.next();
+            return self.escaped_rune(start);
+        }
+        match self.next() {
+            Some(c) => Ok(c),
+            None => refuse("missing closing ]", class),
+        }
+    }
+}
+
+fn is_posix_class(name: &str) -> bool {
+    let inner = name.trim_start_matches("[:").trim_end_matches(":]");
+    matches!(
+        inner.strip_prefix('^').unwrap_or(inner),
+        "alnum"
+            | "alpha"
+            | "ascii"
+            | "blank"
+            | "cntrl"
+            | "digit"
+            | "graph"
+            | "lower"
+            | "print"
+            | "punct"
+            | "space"
+            | "upper"
+            | "word"
+            | "xdigit"
+    )
+}
+
+/// Writes a rune so that Rust takes it literally outside of classes.
+fn push_literal(out: &mut String, c: char) {
+    if c.is_ascii_punctuation() || c.is_ascii_whitespace() || c.is_control() {
+        out.push_str(&format!("\\x{{{:X}}}", c as u32));
+    } else {
+        out.push(c);
+    }
+}
+
+/// Writes a rune so that Rust takes it literally inside a class.
+fn push_class_rune(out: &mut String, c: char) {
+    if c.is_alphanumeric() {
+        out.push(c);
+    } else {
+        out.push_str(&format!("\\x{{{:X}}}", c as u32));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(expression: &str) -> String {
+        match translate(expression) {
+            Ok(rust) => format!("compiled to {rust}"),
+            Err(err) => err.to_string(),
+        }
+    }
+
+    #[test]
+    fn classes_are_ascii() {
+        for (expression, text, want) in [
+            (r"^\w+$", "é", false),
+            (r"^\d+$", "٣", false),
+            (r"^\pL+$", "é", true),
+            (r"^[[:alpha:]]+$", "é", false),
+            (r"^[\w-]+$", "a-b_1", true),
+            (r"\bfoo\b", "a foo b", true),
+            (r"a{,2}", "a{,2}", true),
+            (r"^\Qa.b\E$", "a.b", true),
+            (r"a$", "a\n", false),
+            (r"(?m)a$", "a\n", true),
+            (r"(?i)ABC", "abc", true),
+            (r"^[^\d]$", "x", true),
+            (r"^[]a]+$", "]a", true),
+            (r"^[a\]]+$", "]a", true),
+            (r"x*", "", true),
+            (r"^\x{e9}\xe9$", "éé", true),
+            (r"#a b", "#a b", true),
+        ] {
+            let regexp = Regexp::new(expression).expect(expression);
+            assert_eq!(regexp.is_match(text.as_bytes()), want, "{expression}");
+        }
+    }
+
+    #[test]
+    fn refusals_carry_gos_text() {
+        for (expression, want) in [
+            ("(", "missing closing ): `(`"),
+            ("a)", "unexpected ): `a)`"),
+            ("[a", "missing closing ]: `[a`"),
+            ("*a", "missing argument to repetition operator: `*`"),
+            ("a**", "invalid nested repetition operator: `**`"),
+            ("a{1001}", "invalid repeat count: `{1001}`"),
+            ("a{2,1}", "invalid repeat count: `{2,1}`"),
+            ("(?=a)", "invalid or unsupported Perl syntax: `(?=`"),
+            ("(?<!a)", "invalid or unsupported Perl syntax: `(?<`"),
+            (r"\1", r"invalid escape sequence: `\1`"),
+            (r"\y", r"invalid escape sequence: `\y`"),
+            ("\\", "trailing backslash at end of expression: ``"),
+            ("[z-a]", "invalid character class range: `z-a`"),
+            (r"\p{Foo}", r"invalid character class range: `\p{Foo}`"),
+            ("(?P<a>.)(?P<a>.)", "duplicate capture group name: `a`"),
+        ] {
+            assert_eq!(error(expression), format!("error parsing regexp: {want}"));
+        }
+    }
+
+    #[test]
+    fn empty_matches_behind_a_match_do_not_count() {
+        let regexp = Regexp::new("a*").expect("valid");
+        assert_eq!(regexp.find_all(b"baab", -1), [(0, 0), (1, 3), (4, 4)]);
+        assert_eq!(regexp.replace_all(b"baab", b"X"), b"XbXbX");
+        assert_eq!(regexp.split(b"baab", -1), [&b"b"[..], b"b"]);
+    }
+
+    #[test]
+    fn replacements_expand_groups() {
+        let regexp = Regexp::new("(a)(?P<n>b)").expect("valid");
+        for (replacement, want) in [
+            ("${2}$1", "ba"),
+            ("$1x", ""),
+            ("${n}!", "b!"),
+            ("$$1", "$1"),
+            ("$", "$"),
+            ("${", "${"),
+            ("$9", ""),
+        ] {
+            let got = regexp.replace_all(b"ab", replacement.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&got), want, "{replacement}");
+        }
+    }
+
+    #[test]
+    fn pieces_split_as_go_splits() {
+        let regexp = Regexp::new(",").expect("valid");
+        let split = |n| {
+            regexp
+                .split(b"a,b,c", n)
+                .iter()
+                .map(|p| String::from_utf8_lossy(p).into_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(split(-1), ["a", "b", "c"]);
+        assert_eq!(split(2), ["a", "b,c"]);
+        assert_eq!(split(0), Vec::<String>::new());
+        assert_eq!(regexp.split(b"", -1), [b""]);
+    }
+}

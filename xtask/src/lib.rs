@@ -1,0 +1,55 @@
+//! Generators and checks of the repository, run as `cargo xtask COMMAND`.
+
+mod crds;
+mod e2e;
+mod files;
+mod goldens;
+mod openapi;
+mod protobuf;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(about = "Generators and checks of the repository")]
+enum Command {
+    /// Writes the CRDs of `api/` to `manifests/crds/`, checks or compares them
+    Crds(crds::Args),
+    /// Runs the end-to-end suites on a real Kubernetes control plane
+    E2e(e2e::Args),
+    /// Compares the builds that are kept as goldens with the real kustomize, or remakes them
+    Goldens {
+        /// `--verify` or `--update`
+        #[arg(allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Remakes the tables of built-in kinds from a running kube-apiserver
+    Openapi(openapi::Args),
+    /// Remakes the field numbers of built-in kinds from their published definitions
+    Protobuf(protobuf::Args),
+    /// Checks the rules of the house
+    Tidy,
+}
+
+/// Runs the command of the process.
+///
+/// # Errors
+/// What the command's own module says.
+pub fn main() -> anyhow::Result<()> {
+    match Command::parse() {
+        Command::Crds(args) => crds::run(&args),
+        Command::E2e(args) => e2e::run(&args),
+        Command::Goldens { args } => goldens::run(&args),
+        Command::Openapi(args) => openapi::run(&args),
+        Command::Protobuf(args) => protobuf::run(&args),
+        Command::Tidy => tidy::run(),
+    }
+}
+
+/// The root of the repository that this program was built from.
+fn root() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_owned()
+}
