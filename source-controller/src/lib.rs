@@ -44,6 +44,10 @@ const GATES: &[(&str, bool)] = &[
     (OBJECT_IDENTITY_GATE, false),
 ];
 
+/// Kinds of Flux's source-controller that are left alone here, by the names that metrics have for
+/// their controllers.
+const LATER: [&str; 4] = ["bucket", "helmchart", "helmrepository", "ocirepository"];
+
 /// What a process that runs the controller inside itself may set beyond the flags.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -140,6 +144,11 @@ pub async fn run(
         group: "source.toolkit.fluxcd.io",
         controller: "gitrepository",
     };
+    for other in LATER {
+        // Dashboards and alerts expect the series of every kind.
+        host.metrics
+            .announce(other, i64::try_from(args.concurrent).unwrap_or(i64::MAX));
+    }
     host.ready.set(true);
     controller::run(
         kind,
@@ -182,7 +191,6 @@ fn reconciler(
             args.common.token_cache_max_duration,
         ),
         recorder: host.recorder.clone(),
-        metrics: Arc::clone(&host.metrics),
         jitter: args.common.interval_jitter_percentage,
         requeue_dependency: args.common.requeue_dependency,
         object_identity,

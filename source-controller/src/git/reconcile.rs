@@ -26,7 +26,6 @@ use sluice_git::{Reference, Remote, RemoteUrl, Resolved};
 use sluice_runtime::controller::{Next, jittered};
 use sluice_runtime::events::{Notice, Recorder, reference, with_own_annotations};
 use sluice_runtime::informer::{ObjectKey, Store};
-use sluice_runtime::metrics::{Metrics, ObjectLabels};
 use sluice_runtime::patch;
 
 use crate::common::failure::{Class, Failure};
@@ -68,8 +67,6 @@ pub struct Reconciler {
     pub identities: identity::Exchange,
     /// Where events go.
     pub recorder: Recorder,
-    /// Series of objects.
-    pub metrics: Arc<Metrics>,
     /// Share by which intervals vary, in percent.
     pub jitter: u8,
     /// Delay before another look at a missing include.
@@ -107,7 +104,7 @@ impl Reconciler {
     /// One turn of an object.
     pub async fn turn(self: Arc<Self>, key: ObjectKey) -> Next {
         let Some(object) = self.objects.get(&key) else {
-            return Next::Wait;
+            return Next::Gone;
         };
         let api = Api::namespaced(self.client.clone(), &key.namespace);
         if object.metadata.deletion_timestamp.is_some() {
@@ -264,10 +261,7 @@ impl Reconciler {
             .cloned()
             .collect();
         match patch::finalizers(api, MANAGER, object, &rest).await {
-            Ok(_) => {
-                self.metrics.forget_object(&labels(key));
-                Next::Wait
-            }
+            Ok(_) => Next::Gone,
             Err(error) if is_conflict(&error) => Next::Soon,
             Err(error) => Next::Failed(format!("failed to remove the finalizer: {error}")),
         }
@@ -700,14 +694,6 @@ fn authentication(message: String) -> Failure {
 
 fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
-}
-
-fn labels(key: &ObjectKey) -> ObjectLabels {
-    ObjectLabels {
-        kind: "GitRepository".into(),
-        name: key.name.clone(),
-        namespace: key.namespace.clone(),
-    }
 }
 
 fn wanted(reference: Option<&GitRepositoryRef>) -> Reference {
