@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use futures::StreamExt as _;
+use futures::FutureExt as _;
 use serde_json::{Value, json};
 use sluice_api::inventory::ObjectId;
 use sluice_objects::change::{Action as Outcome, Change};
@@ -18,8 +18,8 @@ use sluice_objects::switches::{self, Switches};
 use sluice_objects::takeover::Managers;
 use sluice_objects::{drift, force, ignore, stage, takeover};
 
-use crate::cluster::{Answer, Guard, Mode, Refusal, Target};
-use crate::plan::{Action, Applied, Item, Planned, Seen, Step};
+use crate::cluster::{Answer, Guard, Mode, Refusal, Target, each};
+use crate::plan::{Action, Applied, Item, Planned, Seen, Step, Takeover};
 
 /// What carrying out a plan needs besides the plan.
 pub struct Act<'a, T> {
@@ -31,6 +31,8 @@ pub struct Act<'a, T> {
     pub applied: &'a HashMap<ObjectId, Applied>,
     /// Whose fields are taken over.
     pub managers: &'a Managers,
+    /// When others' fields are taken over.
+    pub takeover: Takeover,
     /// Whether all objects may be recreated (`spec.force`).
     pub force: bool,
     /// Whether fields recorded for other API versions are moved.
@@ -60,7 +62,7 @@ pub struct Report {
     /// Objects that are being recreated and have not gone yet; the stage has to be tried again.
     pub going: Vec<ObjectId>,
     /// What ended it early.
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
 }
 
 /// Why an object could not be applied. The texts are Flux's.
@@ -131,16 +133,13 @@ struct Write {
     checked: bool,
 }
 
-type Resolved = Result<Found, Failure>;
+type Resolved = Result<Found, Box<Failure>>;
 
 impl<T: Target> Act<'_, T> {
     /// Carries out one stage.
     pub async fn stage(&self, planned: &Planned) -> Report {
-        let looks = planned.steps.iter().map(|step| self.resolve(step));
-        let found: Vec<Resolved> = futures::stream::iter(looks)
-            .buffered(self.concurrency.max(1))
-            .collect()
-            .await;
+        let looks = planned.steps.iter().map(|step| self.resolve(step).boxed());
+        let found = each(looks.collect(), self.concurrency).await;
         let mut report = Report {
             done: Vec::new(),
             going: Vec::new(),
@@ -170,15 +169,13 @@ impl<T: Target> Act<'_, T> {
         while let Some(first) = writes.first().map(rank) {
             let rest = writes.split_off(writes.partition_point(|write| rank(write) == first));
             let wave = std::mem::replace(&mut writes, rest);
-            let results = futures::stream::iter(
-                wave.into_iter()
-                    .map(|(item, write)| async move { (item, self.write(item, write).await) }),
-            );
-            let results: Vec<_> = results
-                .buffer_unordered(self.concurrency.max(1))
-                .collect()
-                .await;
-            for (item, result) in results {
+            let (indices, wave): (Vec<usize>, Vec<Write>) = wave.into_iter().unzip();
+            let sends = indices
+                .iter()
+                .zip(wave)
+                .map(|(item, write)| self.write(*item, write).boxed());
+            let results = each(sends.collect(), self.concurrency).await;
+            for (item, result) in indices.into_iter().zip(results) {
                 match result {
                     Ok(Found::Done(done)) => report.done.push(*done),
                     Ok(Found::Going) => report.going.push(self.items[item].id.clone()),
@@ -230,12 +227,13 @@ impl<T: Target> Act<'_, T> {
         }))
     }
 
-    fn fail(&self, item: &Item, attempt: Attempt, refusal: Refusal) -> Failure {
-        Failure {
-            id: item.id.clone(),
+    fn fail(&self, item: &Item, attempt: Attempt, refusal: Refusal) -> Box<Failure> {
+        let id = item.id.clone();
+        Box::new(Failure {
+            id,
             attempt,
             refusal,
-        }
+        })
     }
 
     /// The first phase for one object.
@@ -351,7 +349,9 @@ impl<T: Target> Act<'_, T> {
             Ok(answer) => answer.object,
             Err(refusal) => return self.recreate(item, Some(live), refusal).await,
         };
+        let has_drifted = drift::has_drifted(&live, &dry, &item.ignored);
         if switches::takes_over(item.switches, live_switches)
+            && (has_drifted || self.takeover == Takeover::Always)
             && let Some(operations) = takeover::patch(&live, self.managers)
         {
             let answer = self.target.patch(&item.gvk, &item.id, &operations).await;
@@ -359,7 +359,7 @@ impl<T: Target> Act<'_, T> {
             patched = true;
         }
         let before = self.observe(item, &live);
-        if !patched && !drift::has_drifted(&live, &dry, &item.ignored) {
+        if !patched && !has_drifted {
             return Ok(self.left(item, Outcome::Unchanged, Some(&before)));
         }
         Ok(Found::Write(Box::new(Write {

@@ -1,6 +1,6 @@
 //! Deletes what is not wanted any more.
 
-use futures::StreamExt as _;
+use futures::FutureExt as _;
 use sluice_api::inventory::ResourceRef;
 use sluice_objects::change::{Action, Change};
 use sluice_objects::inventory::{self, Stale};
@@ -8,7 +8,7 @@ use sluice_objects::object::Gvk;
 use sluice_objects::prune::{Failure, Live, Owner, Verdict, failure_text, verdict};
 use sluice_objects::stage;
 
-use crate::cluster::{Refusal, Target};
+use crate::cluster::{Refusal, Target, each};
 use crate::plan::Seen;
 
 /// What became of the objects.
@@ -42,9 +42,10 @@ pub async fn prune<T: Target>(
         let rank = |entry: &Stale| stage::rank(&entry.id.kind);
         let (wave, later) = rest.split_at(rest.partition_point(|entry| rank(entry) == rank(first)));
         rest = later;
-        let deletions =
-            futures::stream::iter(wave.iter().map(|entry| delete(target, owner, entry)));
-        let results: Vec<_> = deletions.buffered(concurrency.max(1)).collect().await;
+        let deletions = wave
+            .iter()
+            .map(|entry| delete(target, owner, entry).boxed());
+        let results = each(deletions.collect(), concurrency).await;
         for (entry, result) in wave.iter().zip(results) {
             let action = match result {
                 Ok(action) => action,

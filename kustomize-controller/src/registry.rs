@@ -6,6 +6,7 @@
 //! be lost.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,11 +51,21 @@ impl Kept {
             (Seen::Live(live), _) if live.is_deleting => false,
             (Seen::Live(live), _) if switches::skips(self.switches, Some(live.switches)) => false,
             (Seen::Live(live), None) => !switches::skips(self.switches, Some(live.switches)),
-            (Seen::Live(live), Some(mark)) => {
-                let takeover =
-                    live.is_foreign && switches::takes_over(self.switches, live.switches);
-                takeover || mark.compare(live) == Compared::Different
+            (Seen::Live(live), Some(mark)) => mark.compare(live) == Compared::Different,
+        }
+    }
+
+    /// Whether a reconciliation has to take over fields that others left on the live object. That
+    /// alone is no drift: what somebody added stays until then.
+    pub fn wants_takeover(&self, seen: &Seen) -> bool {
+        match seen {
+            Seen::Live(live) => {
+                live.is_foreign
+                    && !live.is_deleting
+                    && !switches::skips(self.switches, Some(live.switches))
+                    && switches::takes_over(self.switches, live.switches)
             }
+            Seen::Unknown | Seen::Absent => false,
         }
     }
 }
@@ -103,12 +114,15 @@ impl<M> Entry<M> {
 #[derive(Debug)]
 pub struct Registry<M> {
     entries: Mutex<HashMap<ObjectKey, Arc<Entry<M>>>>,
+    /// How many of them wait for another one.
+    blocked: AtomicUsize,
 }
 
 impl<M: Default> Default for Registry<M> {
     fn default() -> Self {
         Self {
             entries: Mutex::default(),
+            blocked: AtomicUsize::new(0),
         }
     }
 }
@@ -139,7 +153,22 @@ impl<M: Default> Registry<M> {
 
     /// Forgets a Kustomization that is gone.
     pub fn forget(&self, key: &ObjectKey) {
-        self.entries().remove(key);
+        let gone = self.entries().remove(key);
+        if let Some(entry) = gone {
+            self.block(&entry, None);
+        }
+    }
+
+    /// Notes what a Kustomization waits for.
+    pub fn block(&self, entry: &Entry<M>, on: Option<ObjectKey>) {
+        let mut shared = entry.shared();
+        let (was, is) = (shared.blocked_on.is_some(), on.is_some());
+        shared.blocked_on = on;
+        match (was, is) {
+            (false, true) => self.blocked.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.blocked.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
     }
 
     /// Asks for a reconciliation; `cause` is told when it ends a wait.
@@ -149,6 +178,9 @@ impl<M: Default> Registry<M> {
 
     /// The Kustomizations that wait for another one.
     pub fn waiting_for(&self, key: &ObjectKey) -> Vec<ObjectKey> {
+        if self.blocked.load(Ordering::Relaxed) == 0 {
+            return Vec::new();
+        }
         let entries = self.entries();
         let waits = |entry: &Entry<M>| entry.shared().blocked_on.as_ref() == Some(key);
         entries

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use sluice_yaml::{Dialect, Limits};
 
-use crate::gojson::{self, GoJson as _, Unknown, go_struct};
+use crate::gojson::{self, GoJson as _, Scalars, Unknown, go_struct};
 
 /// The names under which a kustomization file is looked for, in this order.
 pub const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -520,8 +520,9 @@ impl Kustomization {
     /// # Errors
     /// As [`Kustomization::parse`].
     pub fn from_value(value: &Value) -> Result<Parsed, String> {
-        let mut kustomization: Kustomization = gojson::decode(value, Unknown::Refuse)
-            .map_err(|error| format!("invalid Kustomization: {error}"))?;
+        let mut kustomization: Kustomization =
+            gojson::decode(value, Unknown::Refuse, Scalars::Strict)
+                .map_err(|error| format!("invalid Kustomization: {error}"))?;
         let is_set = |(key, value): (&String, &Value)| {
             !["apiversion", "kind"].contains(&key.to_ascii_lowercase().as_str())
                 && !value.is_null()
@@ -537,6 +538,26 @@ impl Kustomization {
             kustomization,
             warnings,
         })
+    }
+
+    /// Reads a file as a tool does that only completes it: fields that are not
+    /// known are left out, deprecated ones stay where they are, and `kind` and
+    /// `apiVersion` are filled in.
+    ///
+    /// # Errors
+    /// `sigs.k8s.io/yaml`'s text for malformed YAML and wrong types.
+    pub fn parse_lenient(text: &str, limits: &Limits) -> Result<Self, String> {
+        let value = sluice_yaml::from_str_with(text, Dialect::Sigs, limits)
+            .map_err(|error| format!("error converting YAML to JSON: {error}"))?;
+        let mut kustomization: Kustomization = gojson::decode(&value, Unknown::Ignore)
+            .map_err(|error| format!("error unmarshaling JSON: while decoding JSON: {error}"))?;
+        if kustomization.kind.is_empty() {
+            kustomization.kind = "Kustomization".to_owned();
+        }
+        if kustomization.api_version.is_empty() {
+            kustomization.api_version = API_VERSION.to_owned();
+        }
+        Ok(kustomization)
     }
 
     /// The first problem of `kind` and `apiVersion`, if any, one a line.

@@ -100,6 +100,16 @@ impl Live {
         &self.mapper
     }
 
+    /// Takes over what an own write left.
+    fn learn(&self, gvk: &Gvk, live: &Value) {
+        if gvk.group == "apiextensions.k8s.io" && gvk.kind == "CustomResourceDefinition" {
+            self.mapper.learn(live);
+        }
+        if let Some(observer) = &self.observer {
+            observer.learn(gvk, live);
+        }
+    }
+
     /// The path of an object, or of all objects of a kind in a namespace.
     fn path(
         gvk: &Gvk,
@@ -320,6 +330,9 @@ impl Target for Live {
                 body,
             )
             .await?;
+        if mode == Mode::Real {
+            self.learn(gvk, &object);
+        }
         Ok(Answer {
             object,
             created: status == StatusCode::CREATED,
@@ -346,6 +359,7 @@ impl Target for Live {
                 bytes(operations),
             )
             .await?;
+        self.learn(gvk, &object);
         Ok(object)
     }
 

@@ -11,6 +11,8 @@ pub mod watch;
 
 use std::future::Future;
 
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use serde_json::Value;
 use sluice_api::inventory::ObjectId;
 use sluice_objects::object::Gvk;
@@ -18,6 +20,14 @@ use sluice_objects::object::Gvk;
 pub use live::{Identity, Live};
 
 use crate::plan::{Admission, Seen};
+
+/// Awaits requests, at most `limit` at a time; the answers are in the order of the requests.
+pub async fn each<T: Send>(requests: Vec<BoxFuture<'_, T>>, limit: usize) -> Vec<T> {
+    futures::stream::iter(requests)
+        .buffered(limit.max(1))
+        .collect()
+        .await
+}
 
 /// Whether a write is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,8 @@
 //! unknown, and its objects are read one by one with the identity of their Kustomization.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -40,8 +40,8 @@ const PAGE: u32 = 100;
 /// How long a new watch may take to list before its kind counts as unknown for now.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Told of each change of a managed object: whose it is or was, and which one.
-pub type Listener = Arc<dyn Fn(&Owner, &ObjectId) + Send + Sync>;
+/// Told of each change of a managed object: whose it is or was, which one, and how it is now.
+pub type Listener = Arc<dyn Fn(&Owner, &ObjectId, &Seen) + Send + Sync>;
 
 /// All watches of a cluster.
 pub struct Observer {
@@ -58,10 +58,34 @@ impl std::fmt::Debug for Observer {
     }
 }
 
-/// What one watch knows.
+/// Namespace and name.
+type Key = (Box<str>, Box<str>);
+
+/// One watch.
 struct Watched {
     state: watch::Sender<State>,
-    objects: Mutex<HashMap<(Box<str>, Box<str>), Observed>>,
+    known: Mutex<Known>,
+}
+
+/// What a watch knows.
+#[derive(Default)]
+struct Known {
+    objects: HashMap<Key, Observed>,
+    /// The last deletions with their versions, against answers that come late.
+    deleted: VecDeque<(Key, u64)>,
+}
+
+/// Deletions that are remembered.
+const DELETIONS: usize = 256;
+
+impl Known {
+    fn delete(&mut self, key: &Key, version: u64) {
+        self.objects.remove(key);
+        if self.deleted.len() >= DELETIONS {
+            self.deleted.pop_front();
+        }
+        self.deleted.push_back((key.clone(), version));
+    }
 }
 
 /// How a watch is doing.
@@ -76,8 +100,8 @@ enum State {
 }
 
 impl Watched {
-    fn objects(&self) -> std::sync::MutexGuard<'_, HashMap<(Box<str>, Box<str>), Observed>> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,7 +132,10 @@ impl Observer {
         let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
         (
             kinds.len(),
-            kinds.values().map(|watched| watched.objects().len()).sum(),
+            kinds
+                .values()
+                .map(|watched| watched.known().objects.len())
+                .sum(),
         )
     }
 
@@ -149,7 +176,7 @@ impl Observer {
         }
         let watched = Arc::new(Watched {
             state: watch::Sender::new(State::Listing),
-            objects: Mutex::default(),
+            known: Mutex::default(),
         });
         kinds.insert(gvk.clone(), watched.clone());
         drop(kinds);
@@ -186,6 +213,35 @@ impl Observer {
         Some(watched)
     }
 
+    /// Takes over the answer to an own write, so that the next decision sees it even if the watch is
+    /// slower. What the watch has already gone beyond is ignored.
+    pub fn learn(&self, gvk: &Gvk, live: &Value) {
+        let watched = self
+            .kinds
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(gvk)
+            .cloned();
+        let Some(watched) = watched.filter(|watched| *watched.state.borrow() == State::Synced)
+        else {
+            return;
+        };
+        let observed = observe(live, Depth::of(gvk), &self.managers, jiff::Timestamp::now());
+        let key = (object::namespace(live).into(), object::name(live).into());
+        let mut known = watched.known();
+        let is_old = known
+            .objects
+            .get(&key)
+            .is_some_and(|kept| kept.version > observed.version)
+            || known
+                .deleted
+                .iter()
+                .any(|(gone, version)| *gone == key && *version >= observed.version);
+        if !is_old && observed.owner.is_some() {
+            known.objects.insert(key, observed);
+        }
+    }
+
     /// What is known of an object.
     pub fn seen(&self, gvk: &Gvk, id: &ObjectId) -> Seen {
         let watched = self
@@ -198,8 +254,11 @@ impl Observer {
         else {
             return Seen::Unknown;
         };
-        let objects = watched.objects();
-        match objects.get(&(id.namespace.as_str().into(), id.name.as_str().into())) {
+        let known = watched.known();
+        match known
+            .objects
+            .get(&(id.namespace.as_str().into(), id.name.as_str().into()))
+        {
             Some(observed) => Seen::Live(observed.clone()),
             None => Seen::Absent,
         }
@@ -223,7 +282,7 @@ impl Run {
         K: Send,
     {
         let mut stream = std::pin::pin!(stream.default_backoff());
-        let mut fresh: HashMap<(Box<str>, Box<str>), Observed> = HashMap::new();
+        let mut fresh: HashMap<Key, Observed> = HashMap::new();
         loop {
             let event = tokio::select! {
                 () = self.observer.stop.cancelled() => return,
@@ -240,16 +299,41 @@ impl Run {
                 Some(Ok(Event::InitDone)) => self.replace(std::mem::take(&mut fresh)),
                 Some(Ok(Event::Apply(object))) => {
                     let (key, observed) = self.reduce(value_of(object));
-                    let before = self.watched.objects().insert(key.clone(), observed.clone());
-                    self.tell(&key, before.as_ref(), Some(&observed));
+                    if let Some(before) = self.put(&key, &observed) {
+                        self.tell(&key, before.as_ref(), Some(&observed));
+                    }
                 }
                 Some(Ok(Event::Delete(object))) => {
                     let (key, observed) = self.reduce(value_of(object));
-                    self.watched.objects().remove(&key);
-                    self.tell(&key, Some(&observed), None);
+                    if self.drop(&key, &observed) {
+                        self.tell(&key, Some(&observed), None);
+                    }
                 }
             }
         }
+    }
+
+    /// Takes over an event, unless an answer to a later write is known already. Returns what was known.
+    fn put(&self, key: &Key, observed: &Observed) -> Option<Option<Observed>> {
+        let mut known = self.watched.known();
+        let is_old = known
+            .objects
+            .get(key)
+            .is_some_and(|kept| kept.version > observed.version);
+        (!is_old).then(|| known.objects.insert(key.clone(), observed.clone()))
+    }
+
+    /// Takes over a deletion, unless the object is known to have been created again.
+    fn drop(&self, key: &Key, observed: &Observed) -> bool {
+        let mut known = self.watched.known();
+        let is_old = known
+            .objects
+            .get(key)
+            .is_some_and(|kept| kept.version > observed.version);
+        if !is_old {
+            known.delete(key, observed.version);
+        }
+        !is_old
     }
 
     /// A refusal makes the kind unknown; an interrupted connection does not, the watch resumes.
@@ -266,11 +350,11 @@ impl Run {
         );
         if matches!(status, Some(401 | 403 | 404 | 405)) {
             self.watched.state.send_replace(State::Refused);
-            self.watched.objects().clear();
+            self.watched.known().objects.clear();
         }
     }
 
-    fn reduce(&self, mut value: Value) -> ((Box<str>, Box<str>), Observed) {
+    fn reduce(&self, mut value: Value) -> (Key, Observed) {
         // Items of a list do not say what they are.
         if let Some(map) = value.as_object_mut() {
             map.insert("apiVersion".to_owned(), Value::from(self.gvk.api_version()));
@@ -291,8 +375,8 @@ impl Run {
         )
     }
 
-    fn replace(&self, fresh: HashMap<(Box<str>, Box<str>), Observed>) {
-        let old = std::mem::replace(&mut *self.watched.objects(), fresh.clone());
+    fn replace(&self, fresh: HashMap<Key, Observed>) {
+        let old = std::mem::replace(&mut self.watched.known().objects, fresh.clone());
         let was_synced = self.watched.state.send_replace(State::Synced) == State::Synced;
         if !was_synced && old.is_empty() {
             return;
@@ -308,25 +392,21 @@ impl Run {
         }
     }
 
-    fn tell(
-        &self,
-        key: &(Box<str>, Box<str>),
-        before: Option<&Observed>,
-        after: Option<&Observed>,
-    ) {
+    fn tell(&self, key: &Key, before: Option<&Observed>, after: Option<&Observed>) {
         let id = ObjectId {
             namespace: key.0.to_string(),
             name: key.1.to_string(),
             group: self.gvk.group.clone(),
             kind: self.gvk.kind.clone(),
         };
-        let owners = [before, after].map(|observed| observed.and_then(|o| o.owner.as_ref()));
-        let [before, after] = owners;
+        let seen = after.map_or(Seen::Absent, |observed| Seen::Live(observed.clone()));
+        let [before, after] =
+            [before, after].map(|observed| observed.and_then(|o| o.owner.as_ref()));
         if let Some(owner) = after {
-            (self.observer.listener)(owner, &id);
+            (self.observer.listener)(owner, &id, &seen);
         }
         if let Some(owner) = before.filter(|_| before != after) {
-            (self.observer.listener)(owner, &id);
+            (self.observer.listener)(owner, &id, &seen);
         }
     }
 }

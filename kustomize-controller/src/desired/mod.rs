@@ -4,6 +4,8 @@
 //! files ─ kfile ─ kustomize build ─ substitute ─ digest ─ flatten ─ prepare ─> items
 //! ```
 
+pub mod files;
+pub mod kfile;
 pub mod variables;
 
 use std::collections::HashMap;
@@ -22,7 +24,32 @@ use sluice_objects::switches::Switches;
 
 use crate::cluster::Scope;
 use crate::plan::Item;
+use files::Files;
+use sluice_kustomize::{LoadRestrictions, Options, Reorder};
 use variables::Variables;
+
+/// Builds the directory that a Kustomization names: completes its kustomization file, runs kustomize,
+/// substitutes, seals. Takes all the time of a thread.
+///
+/// # Errors
+/// The text for the status.
+pub fn build(
+    ks: &Kustomization,
+    mut files: Files,
+    dir: &str,
+    variables: Option<&Variables>,
+) -> Result<Built, String> {
+    kfile::complete(&mut files, dir, &ks.spec)?;
+    let options = Options {
+        load_restrictions: LoadRestrictions::None,
+        reorder: Reorder::None,
+        ..Options::default()
+    };
+    let built = sluice_kustomize::build(&files, dir, &options)
+        .map_err(|errors| format!("kustomize build failed: {errors}"))?;
+    let documents = built.resources.into_iter().map(|resource| resource.object);
+    seal(documents.collect(), variables, ks.spec.decryption.is_some())
+}
 
 /// What a build yields.
 #[derive(Debug, Clone, PartialEq)]

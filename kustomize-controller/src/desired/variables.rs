@@ -7,6 +7,7 @@ use sluice_api::kustomize::{PostBuild, SubstituteStrategy, ValuesKind};
 use sluice_envsubst::{Limits, Undefined, check_name, substitute};
 use sluice_objects::object::Gvk;
 use sluice_objects::switches::substitution_disabled;
+use sluice_yaml::Dialect;
 
 /// What an object that variables are taken from holds, or the server's text why it cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +74,8 @@ impl Variables {
         let lookup = |name: &str| values.get(name).map(String::as_str);
         let text = substitute(&text, lookup, self.undefined, &Limits::default())
             .map_err(|error| format!("envsubst error: variable substitution failed: {error}"))?;
-        sluice_yaml::from_str(&text).map_err(|error| format!("envsubst error: YAMLToJSON: {error}"))
+        sluice_yaml::from_str_with(&text, Dialect::Sigs, &sluice_yaml::Limits::default())
+            .map_err(|error| format!("envsubst error: YAMLToJSON: {error}"))
     }
 }
 

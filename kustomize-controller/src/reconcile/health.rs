@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use futures::StreamExt as _;
+use futures::FutureExt as _;
 use sluice_api::inventory::ObjectId;
 use sluice_api::kustomize::Kustomization;
 use sluice_cel::health::Checks;
@@ -12,7 +12,7 @@ use sluice_objects::wait::{Awaited, namespace_missing_text};
 use tokio::time::Instant;
 
 use super::{POLL, Reconciler};
-use crate::cluster::{Scope, Target};
+use crate::cluster::{Scope, Target, each};
 use crate::plan::Seen;
 use crate::registry::Kept;
 use crate::world::World;
@@ -151,11 +151,9 @@ impl<W: World> Reconciler<W> {
                     (None, None) => (self.read(target, subject, checks).await, true),
                 }
             }
+            .boxed()
         });
-        let results: Vec<_> = futures::stream::iter(looks)
-            .buffered(self.concurrency())
-            .collect()
-            .await;
+        let results = each(looks.collect(), self.concurrency()).await;
         let mut awaited = Vec::with_capacity(subjects.len());
         for (subject, (health, was_read)) in subjects.iter().zip(results) {
             if was_read {

@@ -298,9 +298,8 @@ impl<W: World> Reconciler<W> {
     /// The Kustomization is not in force: its objects are not watched over.
     fn leave(&self, cx: &mut Cx<'_>) {
         cx.memory.run = None;
-        let mut shared = cx.entry.shared();
-        shared.attention = Attention::None;
-        shared.blocked_on = None;
+        cx.entry.shared().attention = Attention::None;
+        self.registry.block(&cx.entry, None);
     }
 
     async fn add_finalizer(&self, cx: &mut Cx<'_>) -> Result<bool, String> {
@@ -354,7 +353,13 @@ impl<W: World> Reconciler<W> {
         };
         match &blocked.on {
             Blocker::Dependency(on) => {
-                cx.entry.shared().blocked_on = Some(on.clone());
+                self.registry.block(&cx.entry, Some(on.clone()));
+                // It may have become ready before this one was noted as waiting.
+                if cx.memory.told_blocked.is_none()
+                    && let Verdict::Go(pass) = self.judge(&cx.ks).await
+                {
+                    return self.run(cx, *pass).await;
+                }
                 let message = format!(
                     "Dependencies do not meet ready condition, retrying in {}",
                     timing::go(requeue)

@@ -10,6 +10,7 @@ use http::header::{
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::accept::{Encoding, Representation, Shape};
@@ -37,11 +38,13 @@ pub struct Wanted {
     pub pretty: bool,
     /// `includeObject` of a Table.
     pub include: table::Include,
+    /// The time that ages are counted to.
+    pub now: Timestamp,
 }
 
 impl Wanted {
     /// Plain JSON.
-    pub fn json() -> Self {
+    pub fn json(now: Timestamp) -> Self {
         let representation = Representation {
             shape: Shape::Whole,
             encoding: Encoding::Json,
@@ -51,6 +54,7 @@ impl Wanted {
             gzip: false,
             pretty: false,
             include: table::Include::Metadata,
+            now,
         }
     }
 }
@@ -151,7 +155,7 @@ pub fn object(resource: &Resource, object: &Object, wanted: &Wanted) -> String {
         Shape::Metadata => metadata_only(object),
         Shape::Table => {
             let value = convert::from_storage(resource, object.value());
-            let mut shown = table::of(resource, &[value], wanted.include);
+            let mut shown = table::of(resource, &[value], wanted.include, wanted.now);
             shown["metadata"] = json!({"resourceVersion": object.version.to_string()});
             shown.to_string()
         }
@@ -184,7 +188,7 @@ pub fn list(resource: &Resource, listed: &Listed, wanted: &Wanted) -> String {
             .iter()
             .map(|object| convert::from_storage(resource, object.value()))
             .collect();
-        let mut shown = table::of(resource, &values, wanted.include);
+        let mut shown = table::of(resource, &values, wanted.include, wanted.now);
         shown["metadata"] = metadata;
         return shown.to_string();
     }

@@ -18,7 +18,9 @@ pub fn complete(resource: &Resource, mut value: Value) -> Result<Value, String> 
 }
 
 /// Fills the defaults of the kind, in the version of the resource.
-pub fn default(_resource: &Resource, _value: &mut Value) {}
+pub fn default(resource: &Resource, value: &mut Value) {
+    super::strategy::default(resource, value);
+}
 
 /// Removes fields that the schema does not know, and names them.
 pub fn prune(_resource: &Resource, _value: &mut Value) -> Vec<String> {

@@ -87,9 +87,6 @@ fn create_complete(
 ) -> Result<Arc<Object>> {
     let resource = write.resource;
     meta::settle_namespace(write, &mut value)?;
-    admission::before_create(write, &value)?;
-    meta::fill_new(write, &mut value);
-    strategy::prepare_new(write, &mut value);
     let time = time_text(write.app.now());
     let manager = Manager {
         name: write.manager,
@@ -101,6 +98,9 @@ fn create_complete(
     if applied.is_none() {
         schema::track(resource, None, &mut value, &manager);
     }
+    admission::before_create(write, &mut value)?;
+    meta::fill_new(write, &mut value);
+    let reserved = strategy::prepare_new(write, &mut value)?;
     let name = meta::text(&value, "name").to_owned();
     refuse(write, &name, schema::validate_new(resource, &value))?;
     admission::check_create(write, &value)?;
@@ -129,9 +129,11 @@ fn create_complete(
         return Ok(Arc::new(Object::preview(object_key, &value)));
     }
     let store = &write.app.store;
-    store
+    let made = store
         .put(&resource.table, &object_key, Expect::Absent, value)
-        .map_err(|_| Status::already_exists(&resource.group, &resource.plural, &name))
+        .map_err(|_| Status::already_exists(&resource.group, &resource.plural, &name))?;
+    reserved.keep();
+    Ok(made)
 }
 
 /// Changes an object.
@@ -237,13 +239,15 @@ pub fn apply(write: &mut Write<'_>, config: &Value, force: Force) -> Result<Arc<
             time: &time,
         };
         let Some(current) = resource.table.get(&object_key) else {
-            if !write.subresource.is_empty() || !meta::text(&config, "resourceVersion").is_empty() {
+            if !write.subresource.is_empty() {
                 return Err(Status::not_found(
                     &resource.group,
                     &resource.plural,
                     write.name,
                 ));
             }
+            // A version asks for nothing where there is no object: the real server creates it.
+            meta::of(&mut config).remove("resourceVersion");
             let mut value = schema::apply(resource, None, &config, force, &manager)?;
             meta::of(&mut value)
                 .entry("name")
@@ -290,12 +294,8 @@ fn commit(
         meta::of(&mut after).insert("uid".into(), meta::text(before, "uid").into());
     }
     meta::settle_namespace(write, &mut after)?;
-    meta::check_update(before, &after, &mut causes);
-    meta::keep_on_update(before, &mut after);
-    strategy::prepare_change(write, before, &mut after);
     after["apiVersion"] = resource.api_version.as_str().into();
     after["kind"] = resource.kind.as_str().into();
-    admission::before_update(write, before, &mut after)?;
     let time = time_text(write.app.now());
     let manager = Manager {
         name: write.manager,
@@ -305,6 +305,10 @@ fn commit(
     if applied.is_none() {
         schema::track(resource, Some(before), &mut after, &manager);
     }
+    admission::before_update(write, before, &mut after)?;
+    meta::check_update(before, &after, &mut causes);
+    meta::keep_on_update(before, &mut after);
+    let reserved = strategy::prepare_change(write, before, &mut after)?;
     causes.extend(schema::validate_change(resource, before, &after));
     refuse(write, write.name, causes)?;
     admission::check_update(write, before, &after)?;
@@ -323,7 +327,11 @@ fn commit(
     if current.deleting && removable(&value) {
         return Ok(store.remove(&resource.table, &current.key, at, value).ok());
     }
-    Ok(store.put(&resource.table, &current.key, at, value).ok())
+    let Ok(written) = store.put(&resource.table, &current.key, at, value) else {
+        return Ok(None);
+    };
+    reserved.keep();
+    Ok(Some(written))
 }
 
 /// Whether nothing holds a deleted object any more.
