@@ -3,6 +3,7 @@
 //! Server-side apply is in [`crate::managed`]. These functions give the patched document; reading it back into its
 //! kind, with field validation, is the caller's next step ([`crate::write`] does both).
 
+mod operations;
 mod strategic;
 
 use serde_json::{Value, json};
@@ -61,6 +62,25 @@ fn parse_object(patch: &[u8], prefix: &str) -> Result<Parsed, Failure> {
     Err(Failure::bad_request(text))
 }
 
+/// Merges a JSON merge patch into a document: null removes, objects merge, all else replaces.
+fn merge(document: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        return *document = patch.clone();
+    };
+    if !document.is_object() {
+        *document = json!({});
+    }
+    if let Some(map) = document.as_object_mut() {
+        for (key, value) in patch {
+            if value.is_null() {
+                map.remove(key);
+            } else {
+                merge(map.entry(key.as_str()).or_insert(Value::Null), value);
+            }
+        }
+    }
+}
+
 /// Applies a JSON merge patch.
 ///
 /// # Errors
@@ -68,7 +88,7 @@ fn parse_object(patch: &[u8], prefix: &str) -> Result<Parsed, Failure> {
 pub fn merge_patch(object: &Value, patch: &[u8]) -> Result<Patched, Failure> {
     let parsed = parse_object(patch, "error decoding patch: ")?;
     let mut value = object.clone();
-    json_patch::merge(&mut value, &parsed.value);
+    merge(&mut value, &parsed.value);
     let printed = value.to_string();
     Ok(Patched {
         value,
@@ -131,10 +151,10 @@ pub fn json_patch(
         strict.extend(unknown.map(|key| format!("json patch unknown field \"[{at}].{key}\"")));
     }
     let mut value = object.clone();
-    let applied = serde_json::from_value::<json_patch::Patch>(parsed.value.clone())
-        .ok()
-        .is_some_and(|patch| json_patch::patch(&mut value, &patch).is_ok());
-    if !applied {
+    let applied = operations
+        .iter()
+        .try_for_each(|operation| operations::apply(&mut value, operation));
+    if applied.is_err() {
         let message = "the server rejected our request due to an error in our request";
         return Err(Failure::unprocessable(message));
     }

@@ -44,7 +44,8 @@ struct Place<'p> {
 #[derive(Clone, Copy)]
 enum At<'p> {
     Root,
-    Field(&'p str),
+    /// A field with the embedded structs on the way to it.
+    Field(&'p str, Option<&'p str>),
     Key(&'p str),
     Item(usize),
 }
@@ -62,7 +63,7 @@ impl<'p> Place<'p> {
         let mut path = self.above.map(Place::path).unwrap_or_default();
         match self.step {
             At::Root => {}
-            At::Field(name) | At::Key(name) => path.push(Step::Key(name.to_owned())),
+            At::Field(name, _) | At::Key(name) => path.push(Step::Key(name.to_owned())),
             At::Item(at) => path.push(Step::Item(at)),
         }
         path
@@ -71,7 +72,8 @@ impl<'p> Place<'p> {
     /// The names of the struct fields on the way.
     fn fields(&self) -> Vec<&'p str> {
         let mut names = self.above.map(Place::fields).unwrap_or_default();
-        if let At::Field(name) = self.step {
+        if let At::Field(name, via) = self.step {
+            names.extend(via);
             names.push(name);
         }
         names
@@ -397,7 +399,17 @@ impl<'s> Reader<'s> {
                 return false;
             }
             let node = schema.node(field.ty);
-            self.value(node, value, &place.below(At::Field(key)));
+            let via = field.via.as_deref();
+            // Inside an embedded struct that one is the owner.
+            let owner = via
+                .and_then(|via| via.rsplit('.').next())
+                .unwrap_or(place.owner);
+            let below = Place {
+                above: Some(place),
+                step: At::Field(key, via),
+                owner,
+            };
+            self.value(node, value, &below);
             keeps(schema, field, node, value)
         });
         put_zeros(schema, map, object);
