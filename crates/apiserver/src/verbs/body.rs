@@ -66,12 +66,11 @@ pub fn of_patch(resource: &Resource, content_type: &str) -> Result<Media> {
     }
 }
 
-/// Reads a body. `resource` is given where the body is an object of that kind.
+/// Reads a body.
 ///
 /// # Errors
 /// 400 or 415.
-pub fn value(bytes: &[u8], media: Media, kind: &str, resource: Option<&Resource>) -> Result<Value> {
-    let _ = resource;
+pub fn value(bytes: &[u8], media: Media, kind: &str) -> Result<Value> {
     match media {
         Media::Protobuf => protobuf::read(bytes).map_err(|error| match error {
             ProtobufError::UnknownKind { .. } => {
