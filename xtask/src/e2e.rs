@@ -23,6 +23,9 @@ pub struct Args {
 /// nothing beyond what is built.
 const SCENARIOS: &str = include_str!("../../tests/recordings.txt");
 
+/// Test programs of `tests/` that take a cluster.
+const TESTS: &[&str] = &["fleet"];
+
 /// Runs every suite; all of them, even after one has failed.
 ///
 /// # Errors
@@ -84,7 +87,7 @@ impl Drop for ControlPlane {
 /// The scenarios of `tests/`, each test file on a fresh real cluster.
 fn scenarios(shared: &Path) -> anyhow::Result<()> {
     let mut failed = Vec::new();
-    for test in ["fleet"] {
+    for &test in TESTS {
         let cluster = ControlPlane::start(shared)?;
         let status = Command::new(env!("CARGO"))
             .args(["test", "--package", "sluice-tests", "--test", test])
