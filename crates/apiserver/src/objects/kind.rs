@@ -16,8 +16,6 @@ use crate::registry::Resource;
 pub struct Typed<'a> {
     /// The resource.
     pub resource: &'a Resource,
-    /// The subresource, or empty.
-    pub subresource: &'a str,
 }
 
 /// What each strategy of the real server resets, in the order of [`reset_index`].
@@ -94,11 +92,11 @@ impl Kind for Typed<'_> {
         Some(convert::between(self.resource, object, api_version))
     }
 
-    fn reset_fields(&self, api_version: &str) -> &Set<'static> {
+    fn reset_fields(&self, api_version: &str, subresource: &str) -> &Set<'static> {
         let sets = reset_sets();
         let own = api_version == self.resource.api_version || self.resource.custom.is_none();
         if own {
-            &sets[reset_index(self.resource, self.subresource)]
+            &sets[reset_index(self.resource, subresource)]
         } else {
             &sets[0]
         }

@@ -190,7 +190,6 @@ pub fn track(
 ) {
     let kind = Typed {
         resource,
-        subresource: manager.subresource,
     };
     let empty;
     let live = match before {
@@ -236,7 +235,6 @@ pub fn apply(
 ) -> Result<Value> {
     let kind = Typed {
         resource,
-        subresource: manager.subresource,
     };
     let empty;
     let live = match live {
