@@ -3,8 +3,6 @@
 mod escalation;
 mod pod;
 
-pub use pod::quality_of_service;
-
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -43,11 +41,18 @@ fn namespace_accepts(app: &App, write: &Write<'_>, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Before the server fills in a new object.
+/// What the plugins do to a new or changed object.
 ///
 /// # Errors
 /// 403, 404 or 405.
-pub fn before_create(write: &mut Write<'_>, value: &mut Value) -> Result<()> {
+pub fn admit(write: &Write<'_>, value: &mut Value, old: Option<&Value>) -> Result<()> {
+    if let Some(old) = old {
+        return if is_rbac(write) {
+            escalation::check(write, Some(old), value)
+        } else {
+            Ok(())
+        };
+    }
     let name = meta::text(value, "name").to_owned();
     namespace_accepts(write.app, write, &name)?;
     if write
@@ -56,19 +61,18 @@ pub fn before_create(write: &mut Write<'_>, value: &mut Value) -> Result<()> {
         .as_ref()
         .is_some_and(|custom| custom.terminating)
     {
-        return Err(Status::generic(
-            405,
-            "MethodNotAllowed",
-            "create not allowed while custom resource definition is terminating",
-        ));
+        let text = "create not allowed while custom resource definition is terminating";
+        return Err(Status::generic(405, "MethodNotAllowed", text));
     }
-    if write.resource.custom.is_none() {
-        match &*write.resource.table.name {
-            "pods" => pod::complete(write, value)?,
-            "persistentvolumeclaims" => claim(write.app, value),
-            "persistentvolumes" => add_finalizer(value, "kubernetes.io/pv-protection"),
-            _ => {}
-        }
+    if write.resource.custom.is_some() {
+        return Ok(());
+    }
+    match &*write.resource.table.name {
+        "pods" => pod::complete(write, value)?,
+        "persistentvolumeclaims" => claim(write.app, value),
+        "persistentvolumes" => add_finalizer(value, "kubernetes.io/pv-protection"),
+        _ if is_rbac(write) => escalation::check(write, None, value)?,
+        _ => {}
     }
     Ok(())
 }
@@ -100,38 +104,6 @@ fn claim(app: &App, value: &mut Value) {
     }
 }
 
-/// Before a change is recorded.
-///
-/// # Errors
-/// 403.
-pub fn before_update(_write: &mut Write<'_>, _before: &Value, _after: &mut Value) -> Result<()> {
-    Ok(())
-}
-
 fn is_rbac(write: &Write<'_>) -> bool {
     write.resource.group == "rbac.authorization.k8s.io" && write.resource.custom.is_none()
-}
-
-/// With the object as it would be created.
-///
-/// # Errors
-/// 403 or 404.
-pub fn check_create(write: &Write<'_>, value: &Value) -> Result<()> {
-    if is_rbac(write) {
-        escalation::check(write, None, value)
-    } else {
-        Ok(())
-    }
-}
-
-/// With the object as it would become.
-///
-/// # Errors
-/// 403 or 404.
-pub fn check_update(write: &Write<'_>, before: &Value, after: &Value) -> Result<()> {
-    if is_rbac(write) {
-        escalation::check(write, Some(before), after)
-    } else {
-        Ok(())
-    }
 }

@@ -1,6 +1,7 @@
 //! What the always-on plugins do to a new pod: ServiceAccount, Priority, DefaultTolerationSeconds.
 
 use serde_json::{Value, json};
+use sluice_schema::builtin;
 
 use crate::objects::{Write, meta};
 use crate::random;
@@ -27,7 +28,7 @@ fn forbidden(write: &Write<'_>, pod: &Value, why: &str) -> Status {
 pub(super) fn complete(write: &Write<'_>, pod: &mut Value) -> Result<()> {
     service_account(write, pod)?;
     priority(write, pod)?;
-    tolerations(pod);
+    builtin::default_tolerations(pod);
     Ok(())
 }
 
@@ -137,48 +138,4 @@ fn priority(write: &Write<'_>, pod: &mut Value) -> Result<()> {
         spec["preemptionPolicy"] = "PreemptLowerPriority".into();
     }
     Ok(())
-}
-
-fn tolerations(pod: &mut Value) {
-    let Some(all) = list(&mut pod["spec"], "tolerations") else {
-        return;
-    };
-    for key in [
-        "node.kubernetes.io/not-ready",
-        "node.kubernetes.io/unreachable",
-    ] {
-        let tolerated = all.iter().any(|known| {
-            let named = known["key"] == key || known["key"].as_str().is_none_or(str::is_empty);
-            named && matches!(known["effect"].as_str(), None | Some("" | "NoExecute"))
-        });
-        if !tolerated {
-            all.push(json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}));
-        }
-    }
-}
-
-/// `Guaranteed`, `Burstable` or `BestEffort`, by requests and limits.
-pub fn quality_of_service(pod: &Value) -> &'static str {
-    let containers = ["containers", "initContainers"]
-        .iter()
-        .flat_map(|kind| pod["spec"][*kind].as_array().into_iter().flatten());
-    let zero = |value: &Value| matches!(value.as_str(), Some("0")) || value == 0;
-    let (mut any, mut guaranteed) = (false, true);
-    for container in containers {
-        let resources = &container["resources"];
-        for name in ["cpu", "memory"] {
-            let (request, limit) = (&resources["requests"][name], &resources["limits"][name]);
-            let (has_request, has_limit) = (
-                !request.is_null() && !zero(request),
-                !limit.is_null() && !zero(limit),
-            );
-            any |= has_request || has_limit;
-            guaranteed &= has_limit && (!has_request || request == limit);
-        }
-    }
-    match (any, guaranteed) {
-        (false, _) => "BestEffort",
-        (true, true) => "Guaranteed",
-        (true, false) => "Burstable",
-    }
 }

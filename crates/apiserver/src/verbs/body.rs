@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::Call;
 use super::protobuf::{self, ProtobufError};
 use crate::registry::Resource;
 use crate::status::{Result, Status};
@@ -108,91 +107,24 @@ pub fn value(bytes: &[u8], media: Media, kind: &str) -> Result<Value> {
     }
 }
 
-/// Checks that a body is of the resource's kind and version; both may be left out.
+/// The configuration of a server-side apply, with what strict field validation refuses in its text.
 ///
 /// # Errors
 /// 400.
-pub fn check_kind(resource: &Resource, value: &mut Value) -> Result<()> {
-    if !value.is_object() {
-        return Err(Status::bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: \
-             json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
-            resource.kind,
-            match value {
-                Value::Array(_) => "array",
-                Value::String(_) => "string",
-                Value::Number(_) => "number",
-                Value::Bool(_) => "bool",
-                _ => "null",
-            }
-        )));
+pub fn configuration(bytes: &[u8], kind: &str) -> Result<(Value, Vec<String>)> {
+    if let Ok(parsed) = sluice_schema::read::parse(bytes) {
+        return Ok((parsed.value, parsed.duplicates));
     }
-    let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
-    let (version, kind) = (text(value, "apiVersion"), text(value, "kind"));
-    if (version.is_empty() || version == resource.api_version)
-        && (kind.is_empty() || kind == resource.kind)
-    {
-        value["apiVersion"] = resource.api_version.as_str().into();
-        value["kind"] = resource.kind.as_str().into();
-        return Ok(());
-    }
-    if resource.custom.is_none() && version == resource.api_version {
-        let package = if resource.group.is_empty() {
-            "core"
-        } else {
-            &resource.group
-        };
-        return Err(Status::bad_request(format!(
-            "{kind} in version {:?} cannot be handled as a {}: converting ({}.{kind}) to ({package}.{}): unknown conversion",
-            resource.version, resource.kind, resource.version, resource.kind
-        )));
-    }
-    if resource.custom.is_none() {
-        let given_version = version.rsplit('/').next().unwrap_or_default();
-        return Err(Status::bad_request(format!(
-            "{kind} in version {given_version:?} cannot be handled as a {}: no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\"",
-            resource.kind
-        )));
-    }
-    let expected = format!("{}, Kind={}", resource.api_version, resource.kind);
-    Err(Status::bad_request(format!(
-        "the API version in the data ({version}) does not match the expected API version ({})",
-        if kind == resource.kind {
-            resource.api_version.clone()
-        } else {
-            expected
-        }
-    )))
+    value(bytes, Media::ApplyPatch, kind).map(|value| (value, Vec::new()))
 }
 
-/// Checks an applied configuration against the request.
+/// Checks an applied configuration.
 ///
 /// # Errors
 /// 400.
-pub fn check_apply(call: &Call, config: &Value) -> Result<()> {
-    let resource = &call.resource;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (version, kind) = (text(&config["apiVersion"]), text(&config["kind"]));
-    if !config.is_object() || kind.is_empty() {
-        return Err(Status::bad_request("invalid object type: /, Kind="));
-    }
-    if call.subresource() != "scale" && (version != resource.api_version || kind != resource.kind) {
-        return Err(Status::bad_request(format!(
-            "invalid object type: {version}, Kind={kind}: expected {}, Kind={}",
-            resource.api_version, resource.kind
-        )));
-    }
-    let name = text(&config["metadata"]["name"]);
-    if !name.is_empty() && name != call.name() {
-        return Err(Status::bad_request(format!(
-            "the name of the object ({name}) does not match the name on the URL ({})",
-            call.name()
-        )));
-    }
-    if config["metadata"]
-        .get("managedFields")
-        .is_some_and(|list| list.as_array().is_some_and(|list| !list.is_empty()))
-    {
+pub fn check_apply(config: &Value) -> Result<()> {
+    let managed = config["metadata"]["managedFields"].as_array();
+    if managed.is_some_and(|list| !list.is_empty()) {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
     Ok(())

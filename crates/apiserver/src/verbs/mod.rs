@@ -16,8 +16,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::auth::User;
 use crate::http::request::{Query, ResourcePath, Verb};
-use crate::objects::schema::{Force, Input};
-use crate::objects::{self, DryRun, FieldValidation, Patch, Write};
+use crate::objects::{self, Body, DryRun, FieldValidation, Force, PatchType, Write};
 use crate::registry::Resource;
 use crate::status::{Cause, Result, Status};
 use crate::store::Object;
@@ -316,10 +315,11 @@ fn delete_options(call: &Call) -> Result<DeleteOptions> {
 }
 
 /// The body of a create or an update.
-fn input(call: &Call) -> Result<Input<'_>> {
+fn input(call: &Call) -> Result<Body<'_>> {
     match body::of(&call.content_type)? {
-        Media::Json => Ok(Input::Json(&call.body)),
-        media => body::value(&call.body, media, &call.resource.kind).map(Input::Value),
+        Media::Json => Ok(Body::Json(&call.body)),
+        media => body::value(&call.body, media, &call.resource.kind)
+            .map(|value| Body::Value(value, Vec::new())),
     }
 }
 
@@ -327,7 +327,7 @@ fn input(call: &Call) -> Result<Input<'_>> {
 fn typed_body(app: &App, call: &Call) -> Result<Value> {
     let manager = call.manager()?;
     let mut write = call.write(app, &manager)?;
-    crate::objects::schema::read(&mut write, input(call)?)
+    objects::read(&mut write, input(call)?)
 }
 
 fn create(app: &App, call: &Call) -> Result<Done> {
@@ -352,18 +352,17 @@ fn replace(app: &App, call: &Call) -> Result<Done> {
     }
     let manager = call.manager()?;
     let mut write = call.write(app, &manager)?;
-    let value = crate::objects::schema::read(&mut write, input(call)?)?;
-    let given = value["metadata"]["name"].as_str().unwrap_or_default();
-    if given.is_empty() {
-        return Err(Status::bad_request("name must be provided"));
-    }
-    if given != call.name() {
-        return Err(Status::bad_request(format!(
-            "the name of the object ({given}) does not match the name on the URL ({})",
-            call.name()
-        )));
-    }
-    let object = objects::update(&mut write, &Patch::Replace(&value))?;
+    let object = if call.subresource() == "finalize" {
+        let body = objects::read(&mut write, input(call)?)?;
+        let finalizers = body["spec"]["finalizers"].as_array().into_iter().flatten();
+        let finalizers: Vec<String> = finalizers
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
+        objects::finalize(&mut write, &finalizers)?
+    } else {
+        objects::replace(&mut write, &input(call)?)?
+    };
     Ok(Done {
         outcome: Outcome::Object(200, object),
         warnings: write.warnings,
@@ -374,66 +373,62 @@ fn patch(app: &App, call: &Call) -> Result<Done> {
     let media = body::of_patch(&call.resource, &call.content_type)?;
     let manager = call.manager()?;
     let mut write = call.write(app, &manager)?;
-    let object = match media {
-        Media::ApplyPatch => {
-            if call.query.get("fieldManager").is_none() {
-                let cause = Cause {
-                    reason: "FieldValueRequired".into(),
-                    message: "Required value: is required for apply patch".into(),
-                    field: "fieldManager".into(),
-                };
-                return Err(Status::invalid(
-                    "meta.k8s.io",
-                    "PatchOptions",
-                    "",
-                    vec![cause],
-                ));
-            }
-            let config = body::value(&call.body, media, &call.resource.kind)?;
-            body::check_apply(call, &config)?;
-            let force = if call.query.flag("force") {
-                Force::Yes
-            } else {
-                Force::No
-            };
-            let existed = call.resource.table.get(&crate::store::key(
-                call.namespace().filter(|_| call.resource.namespaced),
-                call.name(),
-            ));
-            let object = objects::apply(&mut write, &config, force)?;
-            let code = if existed.is_some() { 200 } else { 201 };
-            return Ok(Done {
-                outcome: Outcome::Object(code, object),
-                warnings: write.warnings,
-            });
-        }
-        media => {
-            if call.query.get("force").is_some() {
-                let cause = Cause {
-                    reason: "FieldValueForbidden".into(),
-                    message: "Forbidden: may not be specified for non-apply patch".into(),
-                    field: "force".into(),
-                };
-                return Err(Status::invalid(
-                    "meta.k8s.io",
-                    "PatchOptions",
-                    "",
-                    vec![cause],
-                ));
-            }
-            let value = body::value(&call.body, media, &call.resource.kind)?;
-            match media {
-                Media::JsonPatch => {
-                    let patch = body::json_patch(value)?;
-                    objects::update(&mut write, &Patch::Json(&patch))?
-                }
-                Media::StrategicPatch => objects::update(&mut write, &Patch::Strategic(&value))?,
-                _ => objects::update(&mut write, &Patch::Merge(&value))?,
-            }
-        }
+    let kind = match media {
+        Media::ApplyPatch => return apply(call, write),
+        Media::JsonPatch => PatchType::Json,
+        Media::StrategicPatch => PatchType::Strategic,
+        _ => PatchType::Merge,
     };
+    if call.query.get("force").is_some() {
+        let cause = Cause {
+            reason: "FieldValueForbidden".into(),
+            message: "Forbidden: may not be specified for non-apply patch".into(),
+            field: "force".into(),
+        };
+        return Err(Status::invalid(
+            "meta.k8s.io",
+            "PatchOptions",
+            "",
+            vec![cause],
+        ));
+    }
+    let object = objects::patch(&mut write, kind, &call.body)?;
     Ok(Done {
         outcome: Outcome::Object(200, object),
+        warnings: write.warnings,
+    })
+}
+
+fn apply(call: &Call, mut write: Write<'_>) -> Result<Done> {
+    if call.query.get("fieldManager").is_none() {
+        let cause = Cause {
+            reason: "FieldValueRequired".into(),
+            message: "Required value: is required for apply patch".into(),
+            field: "fieldManager".into(),
+        };
+        return Err(Status::invalid(
+            "meta.k8s.io",
+            "PatchOptions",
+            "",
+            vec![cause],
+        ));
+    }
+    let (config, strict) = body::configuration(&call.body, &call.resource.kind)?;
+    body::check_apply(&config)?;
+    let force = if call.query.flag("force") {
+        Force::Yes
+    } else {
+        Force::No
+    };
+    let existed = call
+        .resource
+        .table
+        .get(&crate::store::key(write.own_namespace(), call.name()))
+        .is_some();
+    let object = objects::apply(&mut write, &config, &strict, force)?;
+    let code = if existed { 200 } else { 201 };
+    Ok(Done {
+        outcome: Outcome::Object(code, object),
         warnings: write.warnings,
     })
 }

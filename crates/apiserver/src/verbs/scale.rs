@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Call, Done, Outcome, body};
 use crate::app::App;
 use crate::http::request::Verb;
-use crate::objects::{self, Patch, meta};
+use crate::objects::{self, meta};
 use crate::registry::Resource;
 use crate::status::{Cause, Result, Status};
 
@@ -199,7 +199,7 @@ pub fn run(app: &App, call: &Call) -> Result<Done> {
         set_at(value, path, replicas.into());
         Ok(())
     };
-    let object = objects::update(&mut write, &Patch::With(&change))?;
+    let object = objects::change(&mut write, &change)?;
     let value = crate::objects::convert::from_storage(resource, object.value());
     Ok(Done {
         outcome: Outcome::Value(200, of(resource, &value)?),

@@ -7,7 +7,7 @@ use super::delete::{self, DeleteOptions};
 use super::{Call, Done, Outcome, body, read};
 use crate::app::{App, time_text};
 use crate::auth::{self, Claims, User};
-use crate::objects::schema::{self, Manager};
+use crate::objects;
 use crate::random;
 use crate::registry::Resource;
 use crate::status::{Cause, Result, Status};
@@ -91,12 +91,8 @@ pub fn virtual_resource(app: &App, call: &Call) -> Result<Done> {
         "selfsubjectreviews" => review["metadata"]["creationTimestamp"] = time.into(),
         "selfsubjectrulesreviews" => {}
         _ => {
-            let manager = Manager {
-                name: &manager,
-                subresource: "",
-                time: &time,
-            };
-            schema::track(&call.resource, None, &mut review, &manager);
+            let write = call.write(app, &manager)?;
+            objects::track(&write, &mut review);
         }
     }
     review["status"] = status;
@@ -178,16 +174,8 @@ fn token(app: &App, call: &Call) -> Result<Done> {
     };
     let time = time_text(now);
     let manager = call.manager()?;
-    schema::track(
-        &call.resource,
-        None,
-        &mut request,
-        &Manager {
-            name: &manager,
-            subresource: "token",
-            time: &time,
-        },
-    );
+    let write = call.write(app, &manager)?;
+    objects::track(&write, &mut request);
     let managed = request["metadata"].get("managedFields").cloned();
     let mut metadata = json!({
         "name": account.name(), "namespace": namespace, "uid": &*account.uid, "creationTimestamp": time,
@@ -290,7 +278,7 @@ fn bind(app: &App, call: &Call) -> Result<Done> {
         pod["spec"]["nodeName"] = node.as_str().into();
         Ok(())
     };
-    crate::objects::update(&mut write, &crate::objects::Patch::With(&change))?;
+    objects::change(&mut write, &change)?;
     value(
         201,
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
