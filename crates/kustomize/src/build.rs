@@ -14,7 +14,7 @@ use serde_json::Value;
 use sluice_yaml::Dialect;
 
 use crate::config::Config;
-use crate::error::{Error, Errors};
+use crate::error::{Error, Errors, Place};
 use crate::fs;
 use crate::generate;
 use crate::kustomization::{FILE_NAMES, Kustomization};
@@ -86,8 +86,10 @@ pub(crate) struct Builder<'o> {
     pub wanted: Wanted,
     pub target_root: String,
     pub warnings: Vec<String>,
-    /// Errors of siblings, reported together.
-    pub errors: Vec<Error>,
+    /// Errors beside the one that ends the build.
+    errors: Vec<Error>,
+    /// Where the error is that is on its way up.
+    place: Option<Place>,
 }
 
 type Result<T> = std::result::Result<T, String>;
@@ -111,6 +113,7 @@ pub(crate) fn run<'o>(
         target_root: String::new(),
         warnings: Vec::new(),
         errors: Vec::new(),
+        place: None,
     };
     match builder.run(file_system, path) {
         Ok(resources) => Ok(Finished {
@@ -119,7 +122,7 @@ pub(crate) fn run<'o>(
         }),
         Err(message) => {
             let mut errors = builder.errors;
-            errors.insert(0, Error::new(message));
+            errors.insert(0, Error::new(message, builder.place));
             Err(Errors {
                 errors,
                 warnings: builder.warnings,
@@ -239,6 +242,11 @@ impl<'o> Builder<'o> {
                 loader.root()
             ));
         };
+        let file = fs::join(loader.root(), name);
+        self.place = Some(Place {
+            file: file.clone(),
+            line: None,
+        });
         let text = sluice_yaml::decode(&content)
             .map_err(|error| format!("invalid Kustomization: {error}"))?;
         let parsed = Kustomization::parse(&text, &self.options.limits)?;
@@ -251,8 +259,9 @@ impl<'o> Builder<'o> {
                 problems.join("\n")
             ));
         }
+        self.place = None;
         Ok(Layer {
-            file: fs::join(loader.root(), name),
+            file,
             loader,
             kustomization: parsed.kustomization,
             outer_namespace: outer_namespace.to_owned(),
@@ -300,6 +309,17 @@ impl<'o> Builder<'o> {
         let kustomization = &layer.kustomization;
         self.accumulate_resources(layer, &kustomization.resources, accumulator)
             .map_err(|error| format!("accumulating resources: {error}"))?;
+        self.accumulate_rest(layer, accumulator).inspect_err(|_| {
+            self.place.get_or_insert_with(|| Place {
+                file: layer.file.clone(),
+                line: None,
+            });
+        })
+    }
+
+    /// All that comes after the resources of a layer.
+    fn accumulate_rest(&mut self, layer: &Layer<'o>, accumulator: &mut Accumulator) -> Result<()> {
+        let kustomization = &layer.kustomization;
         self.merge_configurations(layer, accumulator)?;
         self.merge_crds(layer, accumulator)?;
         self.generate(layer, accumulator)?;
@@ -330,22 +350,27 @@ impl<'o> Builder<'o> {
         paths: &[String],
         accumulator: &mut Accumulator,
     ) -> Result<()> {
-        let mut first: Option<String> = None;
+        let mut first: Option<(String, Option<Place>)> = None;
         for path in paths {
             let Err(error) = self.accumulate_entry(layer, path, accumulator) else {
                 continue;
             };
+            let place = self.place.take();
             // The build has failed, but the other entries may have errors of
             // their own that are worth telling in the same run.
             match &first {
-                None => first = Some(error),
-                Some(_) => self
-                    .errors
-                    .push(Error::new(format!("accumulating resources: {error}"))),
+                None => first = Some((error, place)),
+                Some(_) => {
+                    let message = format!("accumulating resources: {error}");
+                    self.errors.push(Error::new(message, place));
+                }
             }
         }
         match first {
-            Some(error) => Err(error),
+            Some((error, place)) => {
+                self.place = place;
+                Err(error)
+            }
             None => Ok(()),
         }
     }
@@ -397,13 +422,10 @@ impl<'o> Builder<'o> {
         })?;
         let found = read::read(&text, &self.options.limits).map_err(|error| {
             let message = describe(&error.message(path));
-            if let Some(line) = error.line() {
-                self.errors.push(Error {
-                    message: String::new(),
-                    file: Some(layer.loader.absolute(path)),
-                    line: Some(line),
-                });
-            }
+            self.place = Some(Place {
+                file: layer.loader.absolute(path),
+                line: error.line(),
+            });
             match error {
                 ReadError::Malformed { .. } => FileError::Malformed(message),
                 ReadError::Invalid { .. } => FileError::Other(message),

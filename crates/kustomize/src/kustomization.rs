@@ -549,8 +549,10 @@ impl Kustomization {
     pub fn parse_lenient(text: &str, limits: &Limits) -> Result<Self, String> {
         let value = sluice_yaml::from_str_with(text, Dialect::Sigs, limits)
             .map_err(|error| format!("error converting YAML to JSON: {error}"))?;
-        let mut kustomization: Kustomization = gojson::decode(&value, Unknown::Ignore)
-            .map_err(|error| format!("error unmarshaling JSON: while decoding JSON: {error}"))?;
+        let mut kustomization: Kustomization =
+            gojson::decode(&value, Unknown::Ignore, Scalars::Strict).map_err(|error| {
+                format!("error unmarshaling JSON: while decoding JSON: {error}")
+            })?;
         if kustomization.kind.is_empty() {
             kustomization.kind = "Kustomization".to_owned();
         }
