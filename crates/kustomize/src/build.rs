@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::error::{Error, Errors, Place};
 use crate::fs;
 use crate::generate;
+use crate::gojson::GoJson as _;
 use crate::kustomization::{FILE_NAMES, Kustomization};
 use crate::loader::{LoadError, Loader};
 use crate::node::Node;
@@ -189,7 +190,7 @@ impl<'o> Builder<'o> {
                 .is_none_or(|text| text == "false")
         });
         for resource in &objects.resources {
-            read::check_identity(&resource.root)?;
+            read::check_identity(&resource.root).map_err(|_| output::identity_problem(resource))?;
         }
         objects.check_unique(&self.schema)
     }
@@ -334,12 +335,10 @@ impl<'o> Builder<'o> {
             .vars
             .add(&kustomization.vars, &mut accumulator.objects, &self.schema)
             .map_err(|error| {
-                let names: Vec<&str> = kustomization
-                    .vars
-                    .iter()
-                    .map(|var| var.name.as_str())
-                    .collect();
-                format!("merging vars [{}]: {error}", names.join(" "))
+                format!(
+                    "merging vars {}: {error}",
+                    crate::vars::show_raw(&kustomization.vars)
+                )
             })
     }
 
@@ -457,7 +456,7 @@ impl<'o> Builder<'o> {
     }
 
     fn maker_of_file(&self, layer: &Layer<'o>, path: &str, file: &str) -> Option<Arc<Maker>> {
-        if !self.wanted.origin {
+        if !self.keeps_notes() {
             return None;
         }
         let mut maker = Maker::default();
@@ -600,12 +599,19 @@ impl<'o> Builder<'o> {
                 .loader
                 .load(path)
                 .map_err(|error| describe(error.text().to_owned()))?;
-            let unreadable =
-                || describe(format!("unable to parse open API definition from '{path}'"));
-            let text = sluice_yaml::decode(&content).map_err(|_| unreadable())?;
-            let definitions =
+            let unreadable = |error: String| {
+                describe(format!(
+                    "unable to parse open API definition from '{path}': {error}"
+                ))
+            };
+            let text =
+                sluice_yaml::decode(&content).map_err(|error| unreadable(error.to_string()))?;
+            let definitions = if text.starts_with('{') {
+                serde_json::from_str(&text).map_err(|error| unreadable(go_json_error(&error)))?
+            } else {
                 sluice_yaml::from_str_with(&text, Dialect::Sigs, &self.options.limits)
-                    .map_err(|_| unreadable())?;
+                    .map_err(|error| unreadable(error.to_string()))?
+            };
             accumulator
                 .config
                 .to_mut()
@@ -627,6 +633,18 @@ impl<'o> Builder<'o> {
             .iter()
             .map(|args| ("SecretGenerator", generate::Args::from(args)));
         // All are configured before the first runs.
+        for chart in &kustomization.helm_charts {
+            crate::helm::check(chart, self.options.helm).map_err(|error| {
+                let mut config = chart.write().unwrap_or_default();
+                let globals = kustomization.helm_globals.as_ref().and_then(|g| g.write());
+                if let (Some(config), Some(Value::Object(globals))) =
+                    (config.as_object_mut(), globals)
+                {
+                    config.extend(globals);
+                }
+                trouble("HelmChartInflationGenerator", &config, &error)
+            })?;
+        }
         let plugins = self.generator_plugins(layer)?;
         for (kind, args) in config_maps.chain(secrets) {
             let origin = Arc::new(Origin {
@@ -674,21 +692,8 @@ impl<'o> Builder<'o> {
             layer.kustomization.namespace.as_str()
         };
         let globals = globals.cloned().unwrap_or_default();
-        let text = crate::helm::inflate(
-            chart,
-            &globals,
-            namespace,
-            &layer.loader,
-            self.options.helm,
-        )
-        .map_err(|error| {
-            let config = crate::gojson::GoJson::write(chart)
-                .and_then(|value| sluice_yaml::to_string(&value).ok())
-                .unwrap_or_default();
-            format!(
-                "trouble configuring builtin HelmChartInflationGenerator with config: `\n{config}`: {error}"
-            )
-        })?;
+        let text =
+            crate::helm::inflate(chart, &globals, namespace, &layer.loader, self.options.helm)?;
         let found =
             read::read(&text, &self.options.limits).map_err(|error| error.message(&chart.name))?;
         let origin = Arc::new(Origin {
@@ -777,6 +782,7 @@ impl<'o> Builder<'o> {
         made.prefixes = std::mem::take(&mut old.prefixes);
         made.suffixes = std::mem::take(&mut old.suffixes);
         made.behavior = old.behavior;
+        made.variables = std::mem::take(&mut old.variables);
         *old = made;
         objects.touch();
         Ok(())
@@ -824,7 +830,8 @@ impl<'o> Builder<'o> {
             out.push(Transformer::StrategicMerge(step));
         }
         for args in &kustomization.patches {
-            let value = crate::gojson::GoJson::write(args)
+            let value = args
+                .write()
                 .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
             let text = sluice_yaml::to_string(&value).unwrap_or_default();
             let step = Patch::new(args, &text, &layer.loader, limits)
@@ -862,7 +869,8 @@ impl<'o> Builder<'o> {
         }
         for args in &kustomization.patches_json6902 {
             let step = JsonPatch::new(args, &layer.loader, limits).map_err(|error| {
-                let mut value = crate::gojson::GoJson::write(args)
+                let mut value = args
+                    .write()
                     .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
                 if let Some(map) = value.as_object_mut()
                     && let Some(patch) = map.remove("patch")
@@ -939,6 +947,15 @@ impl<'o> Builder<'o> {
             specs: Specs::new(&config.common_labels),
         }));
         Ok(())
+    }
+}
+
+/// What Go says of broken JSON, as far as that can be told.
+fn go_json_error(error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        "unexpected end of JSON input".to_owned()
+    } else {
+        error.to_string()
     }
 }
 
