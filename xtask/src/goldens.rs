@@ -125,22 +125,56 @@ fn judge(kubectl: &Path, case: &Case) -> anyhow::Result<Case> {
     (judged.out, judged.err, judged.warn) = (None, None, None);
     if output.status.success() {
         judged.out = Some(clean(&output.stdout));
-        let warnings: String = stderr.lines().map(|line| format!("{line}\n")).collect();
+        let warnings: String = stderr
+            .lines()
+            .map(without_log_prefix)
+            .filter(|line| !is_of_the_command(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
         judged.warn = Some(warnings).filter(|text| !text.is_empty());
     } else {
-        let from = stderr.find("error: ").map_or(0, |at| at + "error: ".len());
-        judged.err = Some(format!("{}\n", without_pointers(stderr[from..].trim_end())));
+        let error = match stderr.find("panic: ") {
+            // Only what it says, not where.
+            Some(at) => stderr[at..].lines().next().unwrap_or_default(),
+            None => stderr.split_once("error: ").map_or("", |(_, error)| error),
+        };
+        judged.err = Some(format!("{}\n", without_pointers(error.trim_end())));
     }
     Ok(judged)
 }
 
+/// Drops the time, process and place that kubectl logs in front of a line.
+fn without_log_prefix(line: &str) -> &str {
+    match line.split_once("] ") {
+        Some((prefix, rest)) if prefix.starts_with('I') && prefix.contains(".go:") => rest,
+        _ => line,
+    }
+}
+
+/// Lines about flags and for developers, which a library does not print.
+fn is_of_the_command(line: &str) -> bool {
+    [
+        "MakePrimitiveReplacer: ",
+        "Flag --",
+        "Warning: Sorting order",
+    ]
+    .iter()
+    .any(|start| line.starts_with(start))
+}
+
 /// Replaces addresses, which differ in every run.
 fn without_pointers(text: &str) -> String {
-    let mut parts = text.split("&{0x");
+    let mut parts = text.split("0x");
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        out.push_str("&{POINTER");
-        out.push_str(part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+        if part.len() - rest.len() >= 8 {
+            out.push_str("POINTER");
+            out.push_str(rest);
+        } else {
+            out.push_str("0x");
+            out.push_str(part);
+        }
     }
     out
 }

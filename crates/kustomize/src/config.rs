@@ -467,9 +467,8 @@ impl Config {
             .map_err(|error| format!("error converting YAML to JSON: {error}"))?;
         let file: ConfigFile = gojson::decode(&value, Unknown::Refuse, Scalars::AsText)
             .map_err(|error| format!("error unmarshaling JSON: while decoding JSON: {error}"))?;
-        let own = |list: &[kustomization::FieldSpec]| -> Vec<FieldSpec> {
-            list.iter().map(FieldSpec::from).collect()
-        };
+        let own =
+            |list: &FieldSpecs| -> Vec<FieldSpec> { list.0.iter().map(FieldSpec::from).collect() };
         Ok(Config {
             name_prefix: own(&file.name_prefix),
             name_suffix: own(&file.name_suffix),
@@ -480,6 +479,7 @@ impl Config {
             common_annotations: own(&file.common_annotations),
             name_reference: file
                 .name_reference
+                .0
                 .iter()
                 .map(|reference| NameReference {
                     referent: Gvk {
@@ -528,27 +528,27 @@ go_struct! {
     /// A file of `configurations`.
     pub struct ConfigFile("TransformerConfig") {
         /// Fields that get prefixes.
-        name_prefix: Vec<kustomization::FieldSpec> = "namePrefix",
+        name_prefix: FieldSpecs = "namePrefix",
         /// Fields that get suffixes.
-        name_suffix: Vec<kustomization::FieldSpec> = "nameSuffix",
+        name_suffix: FieldSpecs = "nameSuffix",
         /// Fields that hold the namespace.
-        namespace: Vec<kustomization::FieldSpec> = "namespace",
+        namespace: FieldSpecs = "namespace",
         /// Fields of `commonLabels`.
-        common_labels: Vec<kustomization::FieldSpec> = "commonLabels",
+        common_labels: FieldSpecs = "commonLabels",
         /// Fields of `labels`.
-        labels: Vec<kustomization::FieldSpec> = "labels",
+        labels: FieldSpecs = "labels",
         /// Fields of `labels` with `includeTemplates`.
-        template_labels: Vec<kustomization::FieldSpec> = "templateLabels",
+        template_labels: FieldSpecs = "templateLabels",
         /// Fields of `commonAnnotations`.
-        common_annotations: Vec<kustomization::FieldSpec> = "commonAnnotations",
+        common_annotations: FieldSpecs = "commonAnnotations",
         /// Fields that hold names.
-        name_reference: Vec<ReferenceFile> = "nameReference",
+        name_reference: References = "nameReference",
         /// Fields in which variables are replaced.
-        var_reference: Vec<kustomization::FieldSpec> = "varReference",
+        var_reference: FieldSpecs = "varReference",
         /// Fields that hold images.
-        images: Vec<kustomization::FieldSpec> = "images",
+        images: FieldSpecs = "images",
         /// Fields that hold replica counts.
-        replicas: Vec<kustomization::FieldSpec> = "replicas",
+        replicas: FieldSpecs = "replicas",
     }
 }
 
@@ -562,6 +562,42 @@ go_struct! {
         /// The kind.
         kind: String = "Gvk.kind",
         /// The fields.
-        field_specs: Vec<kustomization::FieldSpec> = "fieldSpecs",
+        field_specs: FieldSpecs = "fieldSpecs",
     }
+}
+
+/// A list with a name of its own in Go.
+macro_rules! go_list {
+    ($(#[$meta:meta])* $name:ident($element:ty) = $go:literal) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct $name(pub Vec<$element>);
+
+        impl gojson::GoJson for $name {
+            fn go_type() -> String {
+                $go.to_owned()
+            }
+
+            fn read(&mut self, value: &Value, decoder: &mut gojson::Decoder) {
+                match value {
+                    Value::Array(_) => self.0.read(value, decoder),
+                    other => decoder.mismatch(other, $go),
+                }
+            }
+
+            fn write(&self) -> Option<Value> {
+                self.0.write()
+            }
+        }
+    };
+}
+
+go_list! {
+    /// Fields.
+    FieldSpecs(kustomization::FieldSpec) = "types.FsSlice"
+}
+
+go_list! {
+    /// Fields by the kind that they refer to.
+    References(ReferenceFile) = "builtinconfig.nbrSlice"
 }

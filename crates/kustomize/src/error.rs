@@ -13,24 +13,29 @@ pub struct Error {
     pub line: Option<usize>,
 }
 
+/// Where a problem is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub file: String,
+    pub line: Option<usize>,
+}
+
 impl Error {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>, place: Option<Place>) -> Self {
+        let (file, line) = place.map_or((None, None), |place| (Some(place.file), place.line));
         Error {
             message: message.into(),
-            file: None,
-            line: None,
+            file,
+            line,
         }
     }
 }
 
+/// The message alone, which is what kustomize says; the place is for callers
+/// that show it apart.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        match (&self.file, self.line) {
-            (Some(file), Some(line)) => write!(f, " ({file}:{line})"),
-            (Some(file), None) => write!(f, " ({file})"),
-            _ => Ok(()),
-        }
+        f.write_str(&self.message)
     }
 }
 

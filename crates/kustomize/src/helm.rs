@@ -26,10 +26,27 @@ pub trait HelmInflator: Send + Sync {
     fn inflate(&self, request: &ChartRequest<'_>) -> Result<String, String>;
 }
 
+/// Checks an entry before anything runs.
+///
+/// # Errors
+/// Helm is not enabled, or the entry is incomplete.
+pub(crate) fn check<'h>(
+    chart: &HelmChart,
+    helm: Option<&'h dyn HelmInflator>,
+) -> Result<&'h dyn HelmInflator, String> {
+    let Some(helm) = helm else {
+        return Err("must specify --enable-helm".to_owned());
+    };
+    if chart.name.is_empty() {
+        return Err("chart name cannot be empty".to_owned());
+    }
+    Ok(helm)
+}
+
 /// Renders one entry.
 ///
 /// # Errors
-/// Helm is not enabled, the entry is incomplete, or rendering fails.
+/// As [`check`], or rendering fails.
 pub(crate) fn inflate(
     chart: &HelmChart,
     globals: &HelmGlobals,
@@ -37,13 +54,7 @@ pub(crate) fn inflate(
     loader: &Loader<'_>,
     helm: Option<&dyn HelmInflator>,
 ) -> Result<String, String> {
-    let Some(helm) = helm else {
-        return Err("must specify --enable-helm".to_owned());
-    };
-    if chart.name.is_empty() {
-        return Err("chart name cannot be empty".to_owned());
-    }
-    helm.inflate(&ChartRequest {
+    check(chart, helm)?.inflate(&ChartRequest {
         chart,
         globals,
         namespace,

@@ -550,7 +550,7 @@ impl Kustomization {
         let value = sluice_yaml::from_str_with(text, Dialect::Sigs, limits)
             .map_err(|error| format!("error converting YAML to JSON: {error}"))?;
         let mut kustomization: Kustomization =
-            gojson::decode(&value, Unknown::Ignore, Scalars::AsText).map_err(|error| {
+            gojson::decode(&value, Unknown::Ignore, Scalars::Strict).map_err(|error| {
                 format!("error unmarshaling JSON: while decoding JSON: {error}")
             })?;
         if kustomization.kind.is_empty() {

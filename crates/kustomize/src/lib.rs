@@ -84,7 +84,7 @@ impl Build {
     pub fn to_yaml(&self) -> Result<String, Errors> {
         sluice_yaml::write_documents(self.resources.iter().map(|resource| &resource.object))
             .map_err(|error| Errors {
-                errors: vec![Error::new(error.to_string())],
+                errors: vec![Error::new(error.to_string(), None)],
                 warnings: Vec::new(),
             })
     }

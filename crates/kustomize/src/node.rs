@@ -85,9 +85,13 @@ pub(crate) struct Map {
     pub flow: bool,
     /// What go-yaml says of repeated keys, which fails the first conversion
     /// to JSON.
-    pub repeated: Option<Box<String>>,
+    pub repeated: Option<Repeated>,
     pub comments: Option<Box<Comments>>,
 }
+
+/// go-yaml's lines about repeated keys; boxed because it is rare.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Repeated(pub Box<str>);
 
 /// A sequence.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -377,7 +381,7 @@ pub(crate) fn map_to_json(map: &Map) -> Result<Value, String> {
 
 impl Map {
     fn to_json_at(&self, depth: usize) -> Result<Value, String> {
-        if let Some(lines) = &self.repeated {
+        if let Some(Repeated(lines)) = &self.repeated {
             return Err(format!("yaml: unmarshal errors:\n  {lines}"));
         }
         let mut out = JsonMap::new();

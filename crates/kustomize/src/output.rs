@@ -228,6 +228,17 @@ pub(crate) fn json_text(root: &Map) -> String {
 
 /// JSON text with the annotations in which kustomize keeps its records.
 pub(crate) fn json_with_records(resource: &Resource) -> String {
+    json_text(&with_records(resource).root)
+}
+
+/// What is missing in an object, told with the records as annotations.
+pub(crate) fn identity_problem(resource: &Resource) -> String {
+    crate::read::check_identity(&with_records(resource).root)
+        .err()
+        .unwrap_or_default()
+}
+
+fn with_records(resource: &Resource) -> Resource {
     let mut copy = resource.clone();
     let mut texts = copy.texts("annotations");
     let mut put = |name: &str, values: Vec<&str>| {
@@ -266,7 +277,7 @@ pub(crate) fn json_with_records(resource: &Resource) -> String {
         resource.suffixes.iter().map(String::as_str).collect(),
     );
     copy.set_texts("annotations", &texts);
-    json_text(&copy.root)
+    copy
 }
 
 /// A node as YAML, for errors.

@@ -2,7 +2,7 @@
 
 use sluice_yaml::{Booleans, CollectionStyle, Comment, Document, Kind, ScalarStyle, Span, resolve};
 
-use crate::node::{Comments, Map, Node, Scalar, Seq, Tag};
+use crate::node::{Comments, Map, Node, Repeated, Scalar, Seq, Tag};
 
 type YamlPairs<'a> = Vec<(sluice_yaml::Node<'a>, sluice_yaml::Node<'a>)>;
 
@@ -277,7 +277,7 @@ fn scalar(text: String, style: ScalarStyle, tag: Option<&str>) -> Result<Scalar,
 }
 
 /// go-yaml's lines about keys that occur more than once.
-fn repeated_keys(pairs: &YamlPairs<'_>, line_of: &dyn Fn(u32) -> usize) -> Option<Box<String>> {
+fn repeated_keys(pairs: &YamlPairs<'_>, line_of: &dyn Fn(u32) -> usize) -> Option<Repeated> {
     const FEW: usize = 16;
     let text = |at: usize| pairs[at].0.as_str();
     let mut found = Vec::new();
@@ -313,5 +313,5 @@ fn repeated_keys(pairs: &YamlPairs<'_>, line_of: &dyn Fn(u32) -> usize) -> Optio
             )
         })
         .collect();
-    Some(Box::new(lines.join("\n  ")))
+    Some(Repeated(lines.join("\n  ").into()))
 }

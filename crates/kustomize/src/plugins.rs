@@ -30,6 +30,8 @@ use crate::transform::{
 /// An object that configures a plugin.
 pub(crate) struct Plugin {
     pub kind: String,
+    /// The id of the object, for errors.
+    id: String,
     config: Value,
     maker: Option<Arc<Maker>>,
     origin: Arc<Origin>,
@@ -279,6 +281,7 @@ impl<'o> Builder<'o> {
                     self.maker_of_plugin(layer, &resource.origin.file, by)
                 });
                 Ok(Plugin {
+                    id: id.to_string(),
                     kind: id.gvk.kind,
                     config: crate::node::map_to_json(&resource.root)?,
                     maker,
@@ -298,13 +301,22 @@ impl<'o> Builder<'o> {
         for plugin in &plugins {
             if !GENERATORS.contains(&plugin.kind.as_str()) {
                 let what = if TRANSFORMERS.contains(&plugin.kind.as_str()) {
-                    format!("plugin {}.builtin.[noGrp] not a generator", plugin.kind)
+                    format!("plugin {} not a generator", plugin.id)
                 } else {
                     format!("unable to load builtin {}.builtin.[noGrp]", plugin.kind)
                 };
                 return Err(format!(
                     "loading generator plugins: failed to load generator: {what}"
                 ));
+            }
+            if plugin.kind == "HelmChartInflationGenerator" {
+                let chart: HelmChart = decode(&plugin.config)?;
+                crate::helm::check(&chart, self.options.helm).map_err(|error| {
+                    format!(
+                        "loading generator plugins: failed to load generator: plugin {} fails configuration: {error}",
+                        plugin.id
+                    )
+                })?;
             }
         }
         Ok(plugins)
@@ -363,17 +375,15 @@ impl<'o> Builder<'o> {
         for plugin in self.plugins(layer, entries)? {
             if !TRANSFORMERS.contains(&plugin.kind.as_str()) {
                 return Err(if GENERATORS.contains(&plugin.kind.as_str()) {
-                    format!("plugin {}.builtin.[noGrp] not a transformer", plugin.kind)
+                    format!("plugin {} not a transformer", plugin.id)
                 } else {
                     format!("unable to load builtin {}.builtin.[noGrp]", plugin.kind)
                 });
             }
-            for transformer in self.configure(layer, &plugin).map_err(|error| {
-                format!(
-                    "plugin {}.builtin.[noGrp] fails configuration: {error}",
-                    plugin.kind
-                )
-            })? {
+            for transformer in self
+                .configure(layer, &plugin)
+                .map_err(|error| format!("plugin {} fails configuration: {error}", plugin.id))?
+            {
                 out.push((transformer, plugin.maker.clone()));
             }
         }
@@ -509,30 +519,41 @@ impl<'o> Builder<'o> {
             let mut copy = ResMap::new();
             copy.resources.clone_from(&accumulator.objects.resources);
             transformer.run(&mut copy, &self.schema)?;
-            for resource in &mut copy.resources {
+            let text = |resource: &Resource| {
+                let mut resource = resource.clone();
                 let mut labels = resource.texts("labels");
                 if labels.remove("validated-by").is_some() {
                     resource.set_texts("labels", &labels);
                 }
+                crate::output::json_text(&resource.root)
+            };
+            if copy.resources.len() != accumulator.objects.resources.len() {
+                return Err(
+                    "validator shouldn't modify the resource map: lists have different number of entries"
+                        .to_owned(),
+                );
             }
-            let same = copy.resources.len() == accumulator.objects.resources.len()
-                && copy
-                    .resources
-                    .iter()
-                    .zip(&accumulator.objects.resources)
-                    .all(|(a, b)| {
-                        crate::output::json_text(&a.root) == crate::output::json_text(&b.root)
-                    });
-            if !same {
-                return Err("validator shouldn't modify the resource map: files differ".to_owned());
+            for (after, before) in copy.resources.iter().zip(&accumulator.objects.resources) {
+                let (before, after) = (text(before), text(after));
+                if before != after {
+                    return Err(format!(
+                        "validator shouldn't modify the resource map: nodes unequal: \n -- {before},\n -- {after}\n\n--"
+                    ));
+                }
             }
+            accumulator.objects = copy;
         }
         Ok(())
     }
 }
 
 fn decode<T: GoJson>(config: &Value) -> Result<T> {
-    gojson::decode(config, Unknown::Ignore, Scalars::AsText)
+    gojson::decode(config, Unknown::Ignore, Scalars::AsText).map_err(|error| {
+        // Every plugin has a structure of its own in Go.
+        let kind = config.get("kind").and_then(Value::as_str).unwrap_or("");
+        let error = error.replace("PluginConfig.", &format!("{kind}Plugin."));
+        format!("error unmarshaling JSON: while decoding JSON: {error}")
+    })
 }
 
 fn default_to(text: &mut String, default: &str) {

@@ -37,6 +37,8 @@ pub(crate) struct Resource {
     pub helm_generated: bool,
     pub allow_name_change: bool,
     pub allow_kind_change: bool,
+    /// Variables that read this object.
+    pub variables: Vec<String>,
     pub origin: Arc<Origin>,
     /// What `buildMetadata` tells of the object, when it is asked for.
     pub notes: Notes,
@@ -111,6 +113,7 @@ impl Resource {
             helm_generated: false,
             allow_name_change: false,
             allow_kind_change: false,
+            variables: Vec::new(),
             origin,
             notes: Notes::default(),
         };

@@ -12,14 +12,7 @@ use crate::schema::Schema;
 
 /// The variables that are known so far.
 #[derive(Debug, Default)]
-pub(crate) struct Vars {
-    list: Vec<Known>,
-}
-
-#[derive(Debug)]
-struct Known {
-    var: Var,
-}
+pub(crate) struct Vars(Vec<Var>);
 
 fn gvk_of(var: &Var) -> Gvk {
     if var.objref.api_version.is_empty() {
@@ -41,23 +34,28 @@ fn field_path(var: &Var) -> &str {
 }
 
 fn show(var: &Var) -> String {
-    format!(
-        "'{{{} {}/{}.{} {{{}}}}}'",
-        var.name,
-        gvk_of(var),
-        var.objref.name,
-        if var.objref.namespace.is_empty() {
-            "[noNs]"
-        } else {
-            &var.objref.namespace
-        },
-        field_path(var)
-    )
+    format!("{{{} {} {{{}}}}}", var.name, gvk_of(var), field_path(var))
+}
+
+/// Variables as they stand in the file.
+pub(crate) fn show_raw(vars: &[Var]) -> String {
+    let list: Vec<String> = vars
+        .iter()
+        .map(|var| {
+            let gvk = Gvk {
+                group: var.objref.group.clone(),
+                version: var.objref.version.clone(),
+                kind: var.objref.kind.clone(),
+            };
+            format!("{{{} {gvk} {{{}}}}}", var.name, var.fieldref.fieldpath)
+        })
+        .collect();
+    format!("[{}]", list.join(" "))
 }
 
 impl Vars {
     pub(crate) fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.0.is_empty()
     }
 
     /// Adds the variables of a layer and marks the objects that they read.
@@ -71,18 +69,23 @@ impl Vars {
         schema: &Schema,
     ) -> Result<(), String> {
         for var in vars {
-            if self.list.iter().any(|known| known.var.name == var.name) {
+            if self.0.iter().any(|known| known.name == var.name) {
                 return Err(format!("var '{}' already encountered", var.name));
             }
             let found = matching(var, objects, schema);
             if found.len() > 1 {
                 return Err(format!(
-                    "found {} resId matches for var {} (unable to disambiguate)",
+                    "found {} resId matches for var {{{} {} {{{}}}}} (unable to disambiguate)",
                     found.len(),
-                    show(var).trim_matches('\'')
+                    var.name,
+                    gvk_of(var),
+                    var.fieldref.fieldpath
                 ));
             }
-            self.list.push(Known { var: var.clone() });
+            if let [at] = found.as_slice() {
+                objects.resources[*at].variables.push(var.name.clone());
+            }
+            self.0.push(var.clone());
         }
         Ok(())
     }
@@ -92,11 +95,11 @@ impl Vars {
     /// # Errors
     /// A name occurs in both.
     pub(crate) fn absorb(&mut self, other: Vars) -> Result<(), String> {
-        for known in other.list {
-            if self.list.iter().any(|own| own.var.name == known.var.name) {
-                return Err(format!("var '{}' already encountered", known.var.name));
+        for var in other.0 {
+            if self.0.iter().any(|own| own.name == var.name) {
+                return Err(format!("var '{}' already encountered", var.name));
             }
-            self.list.push(known);
+            self.0.push(var);
         }
         Ok(())
     }
@@ -111,28 +114,27 @@ impl Vars {
         config: &Config,
         schema: &Schema,
     ) -> Result<Vec<String>, String> {
-        let mut values: BTreeMap<&str, Scalar> = BTreeMap::new();
-        for known in &self.list {
-            let var = &known.var;
-            let found = matching(var, objects, schema);
-            let Some(&at) = found.first() else {
+        let mut values: BTreeMap<&str, Option<Scalar>> = BTreeMap::new();
+        for var in &self.0 {
+            let reads =
+                |resource: &&crate::resource::Resource| resource.variables.contains(&var.name);
+            let Some(resource) = objects.resources.iter().find(reads) else {
                 return Err(format!(
-                    "var {} cannot be mapped to a field in the set of known resources",
+                    "var '{}' cannot be mapped to a field in the set of known resources",
                     show(var)
                 ));
             };
             let missing = || {
                 format!(
-                    "field specified in var {} not found in corresponding resource",
+                    "field specified in var '{}' not found in corresponding resource",
                     show(var)
                 )
             };
             let path = field_parts(field_path(var));
-            let node = look_up(&objects.resources[at].root, &path).ok_or_else(missing)?;
-            let Node::Scalar(scalar) = node else {
-                return Err(missing());
-            };
-            values.insert(&var.name, scalar.clone());
+            let node = look_up(&resource.root, &path).ok_or_else(missing)?;
+            // Maps and lists cannot stand in a text; such a variable is known
+            // but never replaced.
+            values.insert(&var.name, node.as_scalar().cloned());
         }
         let mut used = BTreeSet::new();
         for resource in &mut objects.resources {
@@ -187,23 +189,19 @@ fn matching(var: &Var, objects: &ResMap, schema: &Schema) -> Vec<usize> {
         .collect()
 }
 
-/// Splits `a.b[0].c[d=e]`.
+/// Splits `a.b[0].c`.
 fn field_parts(path: &str) -> Vec<String> {
     let mut out = Vec::new();
     for part in crate::fieldpath::split(path) {
-        match part.find('[') {
-            Some(at) if at > 0 && part.ends_with(']') => {
-                out.push(part[..at].to_owned());
-                for inner in part[at..].split_inclusive(']') {
-                    let bare = inner.trim_matches(['[', ']']);
-                    if bare.bytes().all(|b| b.is_ascii_digit()) {
-                        out.push(bare.to_owned());
-                    } else {
-                        out.push(inner.to_owned());
-                    }
-                }
-            }
-            _ => out.push(part),
+        let indexed = part
+            .strip_suffix(']')
+            .and_then(|part| part.split_once('['))
+            .filter(|(name, index)| {
+                !name.is_empty() && !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit())
+            });
+        match indexed {
+            Some((name, index)) => out.extend([name.to_owned(), index.to_owned()]),
+            None => out.push(part),
         }
     }
     out
@@ -217,7 +215,7 @@ fn look_up<'n>(root: &'n crate::node::Map, path: &[String]) -> Option<&'n Node> 
 
 fn replace_all(
     node: &mut Node,
-    values: &BTreeMap<&str, Scalar>,
+    values: &BTreeMap<&str, Option<Scalar>>,
     used: &mut BTreeSet<String>,
 ) -> Result<(), String> {
     match node {
@@ -244,7 +242,11 @@ fn replace_all(
     }
 }
 
-fn replace(scalar: &mut Scalar, values: &BTreeMap<&str, Scalar>, used: &mut BTreeSet<String>) {
+fn replace(
+    scalar: &mut Scalar,
+    values: &BTreeMap<&str, Option<Scalar>>,
+    used: &mut BTreeSet<String>,
+) {
     if !scalar.text.contains('$') {
         return;
     }
@@ -252,7 +254,7 @@ fn replace(scalar: &mut Scalar, values: &BTreeMap<&str, Scalar>, used: &mut BTre
         .text
         .strip_prefix("$(")
         .and_then(|rest| rest.strip_suffix(')'));
-    if let Some((name, value)) = whole.and_then(|name| values.get_key_value(name)) {
+    if let Some((name, Some(value))) = whole.and_then(|name| values.get_key_value(name)) {
         used.insert((*name).to_owned());
         *scalar = value.clone();
         return;
@@ -264,7 +266,11 @@ fn replace(scalar: &mut Scalar, values: &BTreeMap<&str, Scalar>, used: &mut BTre
 }
 
 /// Expands `$(NAME)`; `$$` is a dollar, what is unknown stays.
-fn expand(text: &str, values: &BTreeMap<&str, Scalar>, used: &mut BTreeSet<String>) -> String {
+fn expand(
+    text: &str,
+    values: &BTreeMap<&str, Option<Scalar>>,
+    used: &mut BTreeSet<String>,
+) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -281,11 +287,11 @@ fn expand(text: &str, values: &BTreeMap<&str, Scalar>, used: &mut BTreeSet<Strin
         match reference {
             Some((name, after)) => {
                 match values.get(name) {
-                    Some(value) => {
+                    Some(Some(value)) => {
                         used.insert(name.to_owned());
                         out.push_str(&value.text);
                     }
-                    None => out.push_str(&rest[..name.len() + 3]),
+                    _ => out.push_str(&rest[..name.len() + 3]),
                 }
                 rest = after;
             }

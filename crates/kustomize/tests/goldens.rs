@@ -119,12 +119,15 @@ macro_rules! golden {
 }
 
 golden!(
+    components,
     errors,
     generators,
     merge,
     names,
+    output,
     overlays,
     patches,
+    plugins,
     reading,
     replacements
 );
