@@ -86,6 +86,15 @@ pub trait Object {
         Value::Nil
     }
 
+    /// Returns what JSON and YAML write for the object: by default a map of its
+    /// fields, or what it holds.
+    fn serial(&self) -> Value {
+        match self.named().under {
+            Under::Type(_) => self.plain(),
+            Under::Struct | Under::Pointer => Value::map(self.fields()),
+        }
+    }
+
     /// Returns the object for downcasting by the host's own functions.
     fn as_any(&self) -> &dyn Any;
 }
@@ -386,7 +395,7 @@ impl Value {
             Value::Int(IntType::Named(named), _) => named,
             _ => return None,
         };
-        named.methods.iter().find(|m| m.name.as_bytes() == name)
+        (named.methods)().iter().find(|m| m.name.as_bytes() == name)
     }
 
     /// Returns how the value prints itself, if its type says so.
@@ -499,6 +508,18 @@ impl From<Str> for Value {
 impl From<Map> for Value {
     fn from(map: Map) -> Self {
         Value::Map(map)
+    }
+}
+
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Value::Map(self.clone()).fmt(f)
+    }
+}
+
+impl fmt::Debug for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Value::List(self.clone()).fmt(f)
     }
 }
 

@@ -125,7 +125,7 @@ async fn handle(
     let agent = header(&head.headers, USER_AGENT)
         .unwrap_or_default()
         .to_owned();
-    let mut wanted = Wanted::json();
+    let mut wanted = Wanted::json(app.now());
     wanted.gzip = header(&head.headers, ACCEPT_ENCODING).is_some_and(|text| text.contains("gzip"));
     let browser = ["curl", "Wget", "Mozilla/5.0"]
         .iter()

@@ -11,6 +11,7 @@ pub mod convert;
 mod kind;
 pub mod meta;
 pub mod schema;
+pub mod service;
 pub mod strategy;
 mod write;
 

@@ -2,8 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::service::{self, Reserved};
 use super::{Write, meta};
+use crate::admission::quality_of_service;
 use crate::registry::Resource;
+use crate::status::Result;
 
 /// Built-in kinds whose generation counts changes of the spec (and of nothing else).
 const GENERATION_OF_SPEC: &[&str] = &[
@@ -58,9 +61,14 @@ fn counts(resource: &Resource) -> Counts {
 }
 
 /// Prepares a new object.
-pub fn prepare_new(write: &Write<'_>, value: &mut Value) {
+///
+/// # Errors
+/// 422 where an address or a port is taken.
+pub fn prepare_new(write: &Write<'_>, value: &mut Value) -> Result<Reserved> {
+    let mut reserved = Reserved::default();
     let resource = write.resource;
-    if resource.has_status() {
+    let table: &str = &resource.table.name;
+    if resource.has_status() && table != "nodes" {
         match initial_status(resource) {
             Some(status) => value["status"] = status,
             None => {
@@ -70,22 +78,74 @@ pub fn prepare_new(write: &Write<'_>, value: &mut Value) {
             }
         }
     }
-    if &*resource.table.name == "namespaces" {
-        let name = meta::text(value, "name").to_owned();
-        let labels = meta::of(value).entry("labels").or_insert_with(|| json!({}));
-        labels["kubernetes.io/metadata.name"] = name.into();
-        if !value["spec"].is_object() {
-            value["spec"] = json!({});
+    match table {
+        "namespaces" => namespace_finalizer(value),
+        "services" => reserved = service::allocate(write, None, value)?,
+        "pods" => value["status"]["qosClass"] = quality_of_service(value).into(),
+        "jobs.batch" => job_selector(value),
+        "customresourcedefinitions.apiextensions.k8s.io" => {
+            value["status"]["storedVersions"] = json!([storage_version(value)]);
         }
-        let finalizers = &mut value["spec"]["finalizers"];
-        match finalizers {
-            Value::Array(list) if list.iter().any(|name| name == "kubernetes") => {}
-            Value::Array(list) => list.push("kubernetes".into()),
-            other => *other = json!(["kubernetes"]),
-        }
+        _ => {}
     }
     if counts(resource) != Counts::Nothing {
         meta::of(value).insert("generation".into(), 1.into());
+    }
+    Ok(reserved)
+}
+
+fn namespace_finalizer(value: &mut Value) {
+    if !value["spec"].is_object() {
+        value["spec"] = json!({});
+    }
+    match &mut value["spec"]["finalizers"] {
+        Value::Array(list) if list.iter().any(|name| name == "kubernetes") => {}
+        Value::Array(list) => list.push("kubernetes".into()),
+        other => *other = json!(["kubernetes"]),
+    }
+}
+
+/// The version of a CustomResourceDefinition that is stored.
+fn storage_version(value: &Value) -> Value {
+    let mut versions = value["spec"]["versions"].as_array().into_iter().flatten();
+    versions
+        .find(|version| version["storage"] == true)
+        .map(|version| version["name"].clone())
+        .unwrap_or_default()
+}
+
+/// A Job that does not bring its own selector gets one by its uid.
+fn job_selector(job: &mut Value) {
+    if job["spec"]["manualSelector"] == true {
+        return;
+    }
+    let uid = meta::text(job, "uid").to_owned();
+    let name = meta::text(job, "name").to_owned();
+    let own = [
+        ("batch.kubernetes.io/controller-uid", uid.as_str()),
+        ("batch.kubernetes.io/job-name", name.as_str()),
+        ("controller-uid", uid.as_str()),
+        ("job-name", name.as_str()),
+    ];
+    for (key, text) in own {
+        job["spec"]["template"]["metadata"]["labels"][key] = text.into();
+    }
+    if job["metadata"]["labels"]
+        .as_object()
+        .is_none_or(Map::is_empty)
+    {
+        job["metadata"]["labels"] = job["spec"]["template"]["metadata"]["labels"].clone();
+    }
+    job["spec"]["selector"]["matchLabels"]["batch.kubernetes.io/controller-uid"] = uid.into();
+}
+
+/// What defaulting knows that the published schemas do not.
+pub fn default(resource: &Resource, value: &mut Value) {
+    if &*resource.table.name == "namespaces" && resource.custom.is_none() {
+        let name = meta::text(value, "name").to_owned();
+        if !name.is_empty() {
+            value["metadata"]["labels"]["kubernetes.io/metadata.name"] = name.into();
+        }
     }
 }
 
@@ -129,27 +189,56 @@ fn initial_status(resource: &Resource) -> Option<Value> {
 }
 
 /// Prepares a change of the object or of one of its subresources.
-pub fn prepare_change(write: &Write<'_>, before: &Value, after: &mut Value) {
+///
+/// # Errors
+/// 422 where an address or a port is taken.
+pub fn prepare_change(write: &Write<'_>, before: &Value, after: &mut Value) -> Result<Reserved> {
+    let mut reserved = Reserved::default();
     let resource = write.resource;
     match write.subresource {
         "" => {
             if resource.has_status() {
                 copy(before, after, "status");
             }
+            match &*resource.table.name {
+                "services" => reserved = service::allocate(write, Some(before), after)?,
+                "namespaces" => {
+                    let finalizers = before["spec"]["finalizers"].clone();
+                    if !finalizers.is_null() {
+                        after["spec"]["finalizers"] = finalizers;
+                    }
+                }
+                "customresourcedefinitions.apiextensions.k8s.io" => note_stored_version(after),
+                _ => {}
+            }
         }
         "status" => {
-            keep_all_but_status(before, after);
+            keep_all_but_status(resource, before, after);
         }
         _ => {}
     }
     let grown = match counts(resource) {
         Counts::Nothing => false,
+        // Where a pod runs is not what was asked for.
+        Counts::Spec if write.subresource == "binding" => false,
         Counts::Spec => before["spec"] != after["spec"],
         Counts::All => body(resource, before) != body(resource, after),
     };
     if grown {
         let generation = before["metadata"]["generation"].as_i64().unwrap_or(0);
         meta::of(after).insert("generation".into(), (generation + 1).into());
+    }
+    Ok(reserved)
+}
+
+/// A new storage version joins those that objects may be stored in.
+fn note_stored_version(value: &mut Value) {
+    let version = storage_version(value);
+    let stored = &mut value["status"]["storedVersions"];
+    match stored {
+        Value::Array(list) if list.contains(&version) => {}
+        Value::Array(list) => list.push(version),
+        other => *other = json!([version]),
     }
 }
 
@@ -177,11 +266,11 @@ fn copy(before: &Value, after: &mut Value, key: &str) {
     };
 }
 
-/// A status update changes status and managedFields; metadata stays as it is (for built-in kinds, labels and
-/// annotations may change with it).
-fn keep_all_but_status(before: &Value, after: &mut Value) {
+/// A status update changes status. Metadata of custom resources stays as it is but for managedFields; that of built-in
+/// kinds may change with it, but for some members.
+fn keep_all_but_status(resource: &Resource, before: &Value, after: &mut Value) {
     let status = after.get("status").cloned();
-    let managed = after["metadata"].get("managedFields").cloned();
+    let metadata = after["metadata"].clone();
     let mut kept = before.clone();
     if let Some(map) = kept.as_object_mut() {
         match status {
@@ -189,10 +278,21 @@ fn keep_all_but_status(before: &Value, after: &mut Value) {
             None => map.remove("status"),
         };
     }
-    let metadata = meta::of(&mut kept);
-    match managed {
-        Some(managed) => metadata.insert("managedFields".into(), managed),
-        None => metadata.remove("managedFields"),
-    };
+    if resource.custom.is_none() {
+        kept["metadata"] = metadata;
+        let reset: &[&str] = match &*resource.table.name {
+            "deployments.apps" => &["labels"],
+            "pods" => &["deletionTimestamp", "ownerReferences"],
+            _ => &[],
+        };
+        for name in reset {
+            copy(&before["metadata"], &mut kept["metadata"], name);
+        }
+    } else {
+        match metadata.get("managedFields") {
+            Some(managed) => meta::of(&mut kept).insert("managedFields".into(), managed.clone()),
+            None => meta::of(&mut kept).remove("managedFields"),
+        };
+    }
     *after = kept;
 }
