@@ -133,6 +133,9 @@ struct Write {
     checked: bool,
 }
 
+/// How often a patch that depends on the version is made.
+const AMENDS: u32 = 5;
+
 type Resolved = Result<Found, Box<Failure>>;
 
 impl<T: Target> Act<'_, T> {
@@ -335,12 +338,11 @@ impl<T: Target> Act<'_, T> {
             return Ok(self.left(item, Outcome::Skipped, Some(&observed)));
         }
         let mut patched = false;
-        if self.migrate
-            && let Some(operations) = migration(&live, &item.gvk)
-        {
-            let answer = self.target.patch(&item.gvk, &item.id, &operations).await;
-            live = answer.map_err(|refusal| self.fail(item, Attempt::Migration, refusal))?;
-            patched = true;
+        if self.migrate {
+            let operations = |live: &Value| migration(live, &item.gvk);
+            patched |= self
+                .amend(item, &mut live, operations, Attempt::Migration)
+                .await?;
         }
         let dry = match self
             .apply(item, &item.manifest, Mode::DryRun, Guard::None)
@@ -352,11 +354,11 @@ impl<T: Target> Act<'_, T> {
         let has_drifted = drift::has_drifted(&live, &dry, &item.ignored);
         if switches::takes_over(item.switches, live_switches)
             && (has_drifted || self.takeover == Takeover::Always)
-            && let Some(operations) = takeover::patch(&live, self.managers)
         {
-            let answer = self.target.patch(&item.gvk, &item.id, &operations).await;
-            live = answer.map_err(|refusal| self.fail(item, Attempt::Cleanup, refusal))?;
-            patched = true;
+            let operations = |live: &Value| takeover::patch(live, self.managers);
+            patched |= self
+                .amend(item, &mut live, operations, Attempt::Cleanup)
+                .await?;
         }
         let before = self.observe(item, &live);
         if !patched && !has_drifted {
@@ -369,6 +371,36 @@ impl<T: Target> Act<'_, T> {
             outcome: Some(Outcome::Configured),
             checked: true,
         })))
+    }
+
+    /// Patches metadata of a live object where there is something to patch. The operations hold for
+    /// one version only; when somebody else wrote meanwhile, they are made anew.
+    async fn amend(
+        &self,
+        item: &Item,
+        live: &mut Value,
+        operations: impl Fn(&Value) -> Option<Value>,
+        attempt: Attempt,
+    ) -> Result<bool, Box<Failure>> {
+        for tries_left in (0..AMENDS).rev() {
+            let Some(operations) = operations(live) else {
+                return Ok(false);
+            };
+            match self.target.patch(&item.gvk, &item.id, &operations).await {
+                Ok(patched) => {
+                    *live = patched;
+                    return Ok(true);
+                }
+                Err(refusal) if tries_left > 0 && matches!(refusal.code, 409 | 422) => {
+                    match self.target.get(&item.gvk, &item.id).await {
+                        Ok(Some(fresh)) => *live = fresh,
+                        _ => return Err(self.fail(item, attempt, refusal)),
+                    }
+                }
+                Err(refusal) => return Err(self.fail(item, attempt, refusal)),
+            }
+        }
+        Ok(false)
     }
 
     /// What becomes of an object whose change was refused: recreated where that is asked for and can

@@ -265,7 +265,7 @@ async fn within<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Res
     }
 }
 
-/// Wakes the Kustomizations that waited for one and are ready to go now.
+/// Wakes the Kustomizations that wait for one and are ready to go now, or said that it was missing. Of dependencies that this process does not know nothing can be said here.
 pub fn wake_dependents(
     key: &ObjectKey,
     stores: &Stores,
@@ -273,7 +273,10 @@ pub fn wake_dependents(
     queue: &Queue<ObjectKey>,
     after: AfterExpression,
 ) {
-    for dependent in registry.waiting_for(key) {
+    if stores.kustomizations.get(key).is_none() {
+        return;
+    }
+    for (dependent, told) in registry.waiting_for(key) {
         let Some(ks) = stores.kustomizations.get(&dependent) else {
             continue;
         };
@@ -281,7 +284,12 @@ pub fn wake_dependents(
             continue;
         };
         let found = |key: &ObjectKey| stores.kustomizations.get(key).ok_or_else(String::new);
-        if depends::check(&ks, &artifact.revision, after, found) == depends::Verdict::Ready {
+        let is_news = match depends::check(&ks, &artifact.revision, after, found) {
+            // Not every step of the other one is worth a write, but that it exists is.
+            depends::Verdict::NotReady { on, .. } => on == *key && told.contains("' not found: "),
+            depends::Verdict::Ready | depends::Verdict::Invalid(_) => true,
+        };
+        if is_news {
             registry.trigger(&dependent, &format!("Kustomization/{key}"));
             queue.add(dependent);
         }

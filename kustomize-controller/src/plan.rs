@@ -244,9 +244,12 @@ fn decide(
     if live.is_deleting {
         return (Action::Leave, Risk::None);
     }
-    let is_as_left = applied
-        .and_then(|applied| applied.mark.as_ref())
-        .is_some_and(|mark| mark.compare(live) != Compared::Different);
+    let mark = applied.and_then(|applied| applied.mark.as_ref());
+    let is_as_left = mark.is_some_and(|mark| match mark.compare(live) {
+        Compared::Same | Compared::Older => true,
+        Compared::Different => false,
+        Compared::Taken => policy.takeover == Takeover::WithDrift,
+    });
     if policy.trust == Trust::Memory
         && change == Risk::None
         && is_as_left

@@ -55,15 +55,20 @@ impl Kept {
         }
     }
 
-    /// Whether a reconciliation has to take over fields that others left on the live object. That
-    /// alone is no drift: what somebody added stays until then.
+    /// Whether a reconciliation has to take the live object back: from another owner, or from managers
+    /// that left fields on it. That alone is no drift, it stays so until then. Two owners of one object
+    /// would otherwise fight without a pause.
     pub fn wants_takeover(&self, seen: &Seen) -> bool {
         match seen {
+            Seen::Live(live)
+                if live.is_deleting || switches::skips(self.switches, Some(live.switches)) =>
+            {
+                false
+            }
             Seen::Live(live) => {
-                live.is_foreign
-                    && !live.is_deleting
-                    && !switches::skips(self.switches, Some(live.switches))
-                    && switches::takes_over(self.switches, live.switches)
+                let mark = self.applied.mark.as_ref();
+                mark.is_some_and(|mark| mark.compare(live) == Compared::Taken)
+                    || (live.is_foreign && switches::takes_over(self.switches, live.switches))
             }
             Seen::Unknown | Seen::Absent => false,
         }
@@ -89,8 +94,8 @@ pub struct Shared {
     pub objects: HashMap<ObjectId, Kept>,
     /// Which of their changes matter.
     pub attention: Attention,
-    /// The Kustomization that this one waits for.
-    pub blocked_on: Option<ObjectKey>,
+    /// The Kustomization that this one waits for, and what the status says of it.
+    pub blocked_on: Option<(ObjectKey, String)>,
     /// Whether a reconciliation is due, and what caused it.
     pub trigger: Option<String>,
 }
@@ -160,7 +165,7 @@ impl<M: Default> Registry<M> {
     }
 
     /// Notes what a Kustomization waits for.
-    pub fn block(&self, entry: &Entry<M>, on: Option<ObjectKey>) {
+    pub fn block(&self, entry: &Entry<M>, on: Option<(ObjectKey, String)>) {
         let mut shared = entry.shared();
         let (was, is) = (shared.blocked_on.is_some(), on.is_some());
         shared.blocked_on = on;
@@ -176,18 +181,18 @@ impl<M: Default> Registry<M> {
         self.entry(key).shared().trigger = Some(cause.to_owned());
     }
 
-    /// The Kustomizations that wait for another one.
-    pub fn waiting_for(&self, key: &ObjectKey) -> Vec<ObjectKey> {
+    /// The Kustomizations that wait for another one, with what their status says of it.
+    pub fn waiting_for(&self, key: &ObjectKey) -> Vec<(ObjectKey, String)> {
         if self.blocked.load(Ordering::Relaxed) == 0 {
             return Vec::new();
         }
         let entries = self.entries();
-        let waits = |entry: &Entry<M>| entry.shared().blocked_on.as_ref() == Some(key);
-        entries
-            .iter()
-            .filter(|(_, entry)| waits(entry))
-            .map(|(key, _)| key.clone())
-            .collect()
+        let waiting = entries.iter().filter_map(|(dependent, entry)| {
+            let blocked = entry.shared().blocked_on.clone();
+            let (_, message) = blocked.filter(|(on, _)| on == key)?;
+            Some((dependent.clone(), message))
+        });
+        waiting.collect()
     }
 
     /// Whether a change of one of its objects has to wake a Kustomization; `seen` tells how the

@@ -14,7 +14,7 @@ use sluice_runtime::controller::Next;
 use tokio::time::Instant;
 
 use super::{Cx, Due, Reconciler, Revisions, Wait, health};
-use crate::act::{Act, Done};
+use crate::act::{Act, Done, Failure};
 use crate::cluster::Target;
 use crate::desired::{self, Built};
 use crate::plan::{Admission, Applied, Item, Policy, Takeover, Trust, plan};
@@ -122,10 +122,9 @@ impl<W: World> Reconciler<W> {
             }
             self.keep(cx, items, &report.done);
             if let Some(failure) = report.failure {
-                let uncertain = if failure.refusal.is_definite() {
-                    Vec::new()
-                } else {
-                    vec![failure.id.clone()]
+                let uncertain = match self.may_be_written(target, items, &failure).await {
+                    true => vec![failure.id.clone()],
+                    false => Vec::new(),
                 };
                 for id in &uncertain {
                     cx.entry.shared().objects.remove(id);
@@ -158,6 +157,20 @@ impl<W: World> Reconciler<W> {
             }
         }
         Ended::Complete
+    }
+
+    /// Whether an object may be there although its write failed.
+    async fn may_be_written(&self, target: &W::Target, items: &[Item], failure: &Failure) -> bool {
+        let refusal = &failure.refusal;
+        let item = items.iter().find(|item| item.id == failure.id);
+        match item {
+            _ if refusal.is_definite() => false,
+            // A server that failed has an answer to this; one that did not answer may still be at it.
+            Some(item) if refusal.code != 0 => {
+                !matches!(target.get(&item.gvk, &item.id).await, Ok(None))
+            }
+            _ => true,
+        }
     }
 
     /// Looks whether the objects of a stage are healthy; `None` when the next stage may begin.

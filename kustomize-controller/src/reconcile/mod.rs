@@ -353,7 +353,8 @@ impl<W: World> Reconciler<W> {
         };
         match &blocked.on {
             Blocker::Dependency(on) => {
-                self.registry.block(&cx.entry, Some(on.clone()));
+                self.registry
+                    .block(&cx.entry, Some((on.clone(), blocked.message.clone())));
                 // It may have become ready before this one was noted as waiting.
                 if cx.memory.told_blocked.is_none()
                     && let Verdict::Go(pass) = self.judge(&cx.ks).await
