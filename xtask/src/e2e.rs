@@ -37,7 +37,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .with_context(|| format!("`{}` is not there", args.shared.display()))?;
     let mut failed = Vec::new();
     type Suite = fn(&Path) -> anyhow::Result<()>;
-    let suites: [(&str, Suite); 2] = [("scenarios", scenarios), ("recordings", recordings)];
+    let suites: [(&str, Suite); 3] = [
+        ("sshd", sshd),
+        ("scenarios", scenarios),
+        ("recordings", recordings),
+    ];
     for (name, suite) in suites {
         if !name.contains(&args.only) {
             continue;
@@ -82,6 +86,27 @@ impl Drop for ControlPlane {
             .arg(self.state.path())
             .status();
     }
+}
+
+/// Git over SSH against the OpenSSH server of this machine.
+fn sshd(_: &Path) -> anyhow::Result<()> {
+    let status = Command::new(env!("CARGO"))
+        .args([
+            "test",
+            "--package",
+            "sluice-git",
+            "--features",
+            "sshd-tests",
+            "--test",
+            "sshd",
+        ])
+        .current_dir(crate::root())
+        .status()?;
+    ensure!(
+        status.success(),
+        "git over ssh does not work against OpenSSH"
+    );
+    Ok(())
 }
 
 /// The scenarios of `tests/`, each test file on a fresh real cluster.
