@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::rc::Rc;
 
-use sluice_gotemplate::{List, Method, Named, Object, STRING_SLICE, Type, Under, Value};
+use sluice_gotemplate::{List, Method, Named, Object, STRING_SLICE, Serial, Type, Under, Value};
 use sluice_version::Version;
 
 /// The Helm version whose behaviour this engine has.
@@ -234,19 +234,16 @@ impl Object for Record {
         self.fields.clone()
     }
 
-    fn serial(&self) -> Value {
-        Value::map(self.fields.iter().filter_map(|(name, value)| {
+    fn serial(&self) -> Serial {
+        let exported = self.fields.iter().filter_map(|(name, value)| {
             if !name.starts_with(|c: char| c.is_ascii_uppercase()) {
                 return None;
             }
-            let json = self
-                .json
-                .iter()
-                .find(|(known, _)| known == name)
-                .map_or(*name, |(_, json)| json);
+            let json = self.json.iter().find(|(known, _)| known == name);
             let empty = matches!(value, Value::Str(s) if s.is_empty());
-            (!empty).then(|| (json, value.clone()))
-        }))
+            (!empty).then(|| (json.map_or(*name, |(_, json)| *json), value.clone()))
+        });
+        Serial::Fields(exported.collect())
     }
 
     fn as_any(&self) -> &dyn Any {

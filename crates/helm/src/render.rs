@@ -169,7 +169,9 @@ static VALUES_METHODS: &[Method] = &[
                 .ok_or_else(|| {
                     sluice_gotemplate::CallError::new(format!(
                         "{} is not a value",
-                        sluice_gotemplate::strconv::quote(path.as_bytes())
+                        sluice_gotemplate::strconv::quote(
+                            path.rsplit('.').next().unwrap_or_default().as_bytes()
+                        )
                     ))
                 })
         },

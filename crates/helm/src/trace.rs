@@ -8,9 +8,6 @@ use sluice_gotemplate::{CallError, Problem};
 
 use crate::funcs::{WARN_END, WARN_START};
 
-/// Most levels that are taken apart.
-const MAX_LEVELS: usize = 1000;
-
 /// Returns Helm's text for a failed template.
 pub(crate) fn template_error(error: &CallError) -> String {
     if let Some(text) = asked_for(error) {
@@ -41,10 +38,7 @@ fn asked_for(error: &CallError) -> Option<String> {
 fn blocks(error: &CallError) -> Option<String> {
     let mut out = String::new();
     let mut at = Some(error);
-    for _ in 0..MAX_LEVELS {
-        let Some(level) = at else {
-            break;
-        };
+    while let Some(level) = at {
         match level {
             CallError::Exec(exec) => {
                 let (message, cause) = match &exec.problem {

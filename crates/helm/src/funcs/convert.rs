@@ -2,7 +2,7 @@
 //! how bodies read their arguments.
 
 use sluice_gotemplate::printing::sprint_value;
-use sluice_gotemplate::strconv::{parse_float, parse_int};
+use sluice_gotemplate::strconv::{parse_float, parse_int, underscores_well_placed};
 use sluice_gotemplate::{
     ANY_MAP, CallError, Entries, Kind, List, Map, Object, Str, Type, Under, Value,
 };
@@ -109,7 +109,14 @@ pub(crate) fn to_float64(value: &Value) -> f64 {
         Value::Int(_, n) => *n as f64,
         Value::Uint(_, n) => *n as f64,
         Value::Float(f) => *f,
-        Value::Str(s) => parse_float(&s.to_text()).unwrap_or(0.0),
+        Value::Str(s) => {
+            let text = s.to_text();
+            let plain = !text.starts_with("0x") && !text.starts_with("0X");
+            if text.contains('_') && plain && underscores_well_placed(&text) {
+                return parse_float(&text.replace('_', "")).unwrap_or(0.0);
+            }
+            parse_float(&text).unwrap_or(0.0)
+        }
         _ => 0.0,
     }
 }

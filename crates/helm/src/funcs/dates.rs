@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use sluice_gotemplate::{CallError, IntType, Method, Named, Object, Type, Under, Value};
+use sluice_gotemplate::{CallError, IntType, Method, Named, Object, Serial, Type, Under, Value};
 
 use super::convert::{ANY, BOOL, INT, NIL_POINTER, STRING, int, string, utf8};
 use super::gotime::{
@@ -115,8 +115,8 @@ impl Object for TimeObject {
         &TIME_TYPE
     }
 
-    fn serial(&self) -> Value {
-        Value::from(self.0.rfc3339())
+    fn serial(&self) -> Serial {
+        Serial::Value(Value::from(self.0.rfc3339()))
     }
 
     fn as_any(&self) -> &dyn Any {

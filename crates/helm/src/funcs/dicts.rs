@@ -83,8 +83,8 @@ pub(crate) const TABLE: &[Entry] = &[
     open("mustMergeOverwrite", &[ANY_MAP], ANY_MAP, ANY, |run, a| {
         merge_all(run, a, Winner::Source)
     }),
-    fixed("deepCopy", &[ANY], ANY, |_, a| deep_copy(&a[0], 0)),
-    fixed("mustDeepCopy", &[ANY], ANY, |_, a| deep_copy(&a[0], 0)),
+    fixed("deepCopy", &[ANY], ANY, |_, a| copy(&a[0])),
+    fixed("mustDeepCopy", &[ANY], ANY, |_, a| copy(&a[0])),
 ];
 
 fn writable(value: &Value) -> Result<Map, CallError> {
@@ -150,18 +150,17 @@ enum Winner {
 }
 
 fn merge_all(run: &mut Run<'_, Session>, a: &[Value], winner: Winner) -> Answer {
-    let target = map(&a[0]);
+    let mut target = map(&a[0]);
+    if target.is_nil() {
+        target = Map::new();
+    }
     for source in &a[1..] {
         let source = map(source);
-        if source.is_nil() || source.same(&target) {
-            continue;
+        if !source.is_nil() && !source.same(&target) {
+            merge(run, &target, &source, winner, 0)?;
         }
-        if target.is_nil() {
-            return fail("assignment to entry in nil map");
-        }
-        merge(run, &target, &source, winner, 0)?;
     }
-    Ok(a[0].clone())
+    Ok(Value::Map(target))
 }
 
 fn merge(
@@ -187,7 +186,7 @@ fn merge(
         }
         let take = match winner {
             Winner::Destination => match &old {
-                None => true,
+                None => !new.is_nil(),
                 Some(old) => is_empty(old) && !new.is_nil(),
             },
             Winner::Source => true,
@@ -197,6 +196,13 @@ fn merge(
         }
     }
     Ok(())
+}
+
+fn copy(value: &Value) -> Answer {
+    if value.is_nil() {
+        return fail("reflect: call of reflect.Value.Type on zero Value");
+    }
+    deep_copy(value, 0)
 }
 
 fn deep_copy(value: &Value, depth: usize) -> Answer {

@@ -137,14 +137,51 @@ fn base64_value(b: u8) -> Option<u8> {
     }
 }
 
-/// Go's decoder of padded base32.
+/// Go's decoder of padded base32: line breaks are dropped first, bits behind the
+/// last byte do not matter.
 fn decode_base32(input: &[u8]) -> Result<Vec<u8>, usize> {
     let clean: Vec<u8> = input
         .iter()
         .copied()
         .filter(|b| !matches!(b, b'\n' | b'\r'))
         .collect();
-    BASE32.decode(&clean).map_err(|err| err.position)
+    let mut out = Vec::with_capacity(clean.len() / 8 * 5);
+    let mut at = 0;
+    while at < clean.len() {
+        let mut bits: u64 = 0;
+        let mut filled = 0;
+        while filled < 8 {
+            let Some(&b) = clean.get(at) else {
+                return Err(at - filled);
+            };
+            at += 1;
+            let rest = &clean[at..];
+            if b == b'=' && filled >= 2 && rest.len() < 8 {
+                if rest.len() + filled < 7 {
+                    return Err(clean.len());
+                }
+                let padding = rest.iter().take(7 - filled);
+                if let Some(wrong) = padding.clone().position(|b| *b != b'=') {
+                    return Err(at + wrong - 1);
+                }
+                if matches!(filled, 3 | 6) {
+                    return Err(at - 1);
+                }
+                let bytes = (bits << (40 - 5 * filled)).to_be_bytes();
+                out.extend_from_slice(&bytes[3..3 + filled * 5 / 8]);
+                return Ok(out);
+            }
+            let value = match b {
+                b'A'..=b'Z' => b - b'A',
+                b'2'..=b'7' => b - b'2' + 26,
+                _ => return Err(at - 1),
+            };
+            bits = bits << 5 | u64::from(value);
+            filled += 1;
+        }
+        out.extend_from_slice(&bits.to_be_bytes()[3..]);
+    }
+    Ok(out)
 }
 
 #[cfg(test)]

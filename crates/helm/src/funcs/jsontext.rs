@@ -2,7 +2,7 @@
 
 use serde_json::Number;
 use sluice_gotemplate::text::runes;
-use sluice_gotemplate::{ANY_MAP, ANY_SLICE, CallError, Entries, Str, Value};
+use sluice_gotemplate::{ANY_MAP, ANY_SLICE, CallError, Entries, Serial, Str, Value};
 
 use super::convert::{ANY, STRING, new_map, string, text};
 use super::{Body, Entry, fail, fixed};
@@ -60,18 +60,25 @@ pub(crate) const TABLE: &[Entry] = &[
     fixed("mustToRawJson", &[ANY], STRING, TO_RAW),
     fixed("mustFromJson", &[STRING], ANY, FROM),
     fixed("fromJson", &[STRING], ANY_MAP, |_, a| {
-        Ok(match decode(text(&a[0])) {
-            Ok(Value::Map(map)) => Value::Map(map),
-            Ok(Value::Nil) => Value::Map(sluice_gotemplate::Map::nil(ANY_MAP)),
-            Ok(other) => error_map(&mismatch(&other, "map[string]interface {}")),
+        Ok(match decode_partly(text(&a[0])) {
+            Ok((Value::Map(map), problem)) => {
+                // What could be read stays beside the error.
+                if let Some(problem) = problem {
+                    map.insert("Error", problem);
+                }
+                Value::Map(map)
+            }
+            Ok((Value::Nil, None)) => Value::Map(sluice_gotemplate::Map::nil(ANY_MAP)),
+            Ok((other, _)) => error_map(&mismatch(&other, "map[string]interface {}")),
             Err(error) => error_map(&error),
         })
     }),
     fixed("fromJsonArray", &[STRING], ANY_SLICE, |_, a| {
-        Ok(match decode(text(&a[0])) {
-            Ok(Value::List(list)) => Value::List(list),
-            Ok(Value::Nil) => Value::List(sluice_gotemplate::List::nil(ANY_SLICE)),
-            Ok(other) => Value::list(vec![mismatch(&other, "[]interface {}").into()]),
+        Ok(match decode_partly(text(&a[0])) {
+            Ok((Value::List(_), Some(problem))) => Value::list(vec![problem.into()]),
+            Ok((Value::List(list), None)) => Value::List(list),
+            Ok((Value::Nil, None)) => Value::List(sluice_gotemplate::List::nil(ANY_SLICE)),
+            Ok((other, _)) => Value::list(vec![mismatch(&other, "[]interface {}").into()]),
             Err(error) => Value::list(vec![error.into()]),
         })
     }),
@@ -175,20 +182,37 @@ impl Writer {
             Value::Map(map) if map.is_nil() => self.out.extend_from_slice(b"null"),
             Value::Map(map) => {
                 let entries = map.snapshot();
-                self.open(b'{');
-                for (i, (key, item)) in entries.iter().enumerate() {
-                    self.separate(i, depth + 1);
-                    quoted(&mut self.out, key, self.html);
-                    self.out.push(b':');
-                    if self.layout == Layout::Pretty {
-                        self.out.push(b' ');
-                    }
-                    self.value(item, depth + 1)?;
-                }
-                self.close(b'}', entries.is_empty(), depth);
+                self.object(entries.iter().map(|(key, item)| (&**key, item)), depth)?;
             }
-            Value::Object(object) => self.value(&object.serial(), depth + 1)?,
+            Value::Object(object) => match object.serial() {
+                Serial::Value(value) => self.value(&value, depth + 1)?,
+                Serial::Fields(fields) => {
+                    let fields = fields.iter().map(|(key, item)| (key.as_bytes(), item));
+                    self.object(fields, depth)?;
+                }
+            },
         }
+        Ok(())
+    }
+
+    fn object<'e>(
+        &mut self,
+        entries: impl Iterator<Item = (&'e [u8], &'e Value)>,
+        depth: usize,
+    ) -> Result<(), CallError> {
+        self.open(b'{');
+        let mut empty = true;
+        for (i, (key, item)) in entries.enumerate() {
+            empty = false;
+            self.separate(i, depth + 1);
+            quoted(&mut self.out, key, self.html);
+            self.out.push(b':');
+            if self.layout == Layout::Pretty {
+                self.out.push(b' ');
+            }
+            self.value(item, depth + 1)?;
+        }
+        self.close(b'}', empty, depth);
         Ok(())
     }
 
@@ -313,7 +337,16 @@ pub(crate) fn to_json_value(value: &Value, depth: usize) -> Result<serde_json::V
             }
             serde_json::Value::Object(object)
         }
-        Value::Object(object) => to_json_value(&object.serial(), depth + 1)?,
+        Value::Object(object) => match object.serial() {
+            Serial::Value(value) => to_json_value(&value, depth + 1)?,
+            Serial::Fields(fields) => {
+                let mut json = serde_json::Map::new();
+                for (key, item) in fields {
+                    json.insert(key.to_owned(), to_json_value(&item, depth + 1)?);
+                }
+                serde_json::Value::Object(json)
+            }
+        },
     })
 }
 
@@ -327,12 +360,25 @@ fn utf8(bytes: &[u8]) -> String {
 
 /// Reads JSON; numbers become floats. The error is Go's text.
 pub(crate) fn decode(text: &[u8]) -> Result<Value, String> {
-    let mut reader = Reader { text, at: 0 };
+    match decode_partly(text)? {
+        (value, None) => Ok(value),
+        (_, Some(problem)) => Err(problem),
+    }
+}
+
+/// As [`decode`], but a number that no float holds becomes nil and is told
+/// beside the value, as Go's decoder does.
+fn decode_partly(text: &[u8]) -> Result<(Value, Option<String>), String> {
+    let mut reader = Reader {
+        text,
+        at: 0,
+        problem: None,
+    };
     reader.space();
     let value = reader.value(0)?;
     reader.space();
     match reader.peek() {
-        None => Ok(value),
+        None => Ok((value, reader.problem)),
         Some(_) => Err(reader.invalid("after top-level value")),
     }
 }
@@ -340,6 +386,8 @@ pub(crate) fn decode(text: &[u8]) -> Result<Value, String> {
 struct Reader<'t> {
     text: &'t [u8],
     at: usize,
+    /// The first number that no float holds.
+    problem: Option<String>,
 }
 
 impl Reader<'_> {
@@ -374,9 +422,6 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Value, String> {
-        if depth > 10 * MAX_DEPTH {
-            return Err("exceeded max depth".to_owned());
-        }
         if depth > MAX_DEPTH {
             return Err("exceeded max depth".to_owned());
         }
@@ -434,9 +479,12 @@ impl Reader<'_> {
         let text = String::from_utf8_lossy(&self.text[start..self.at]);
         match sluice_gotemplate::strconv::parse_float(&text) {
             Ok(float) => Ok(Value::Float(float)),
-            Err(_) => Err(format!(
-                "json: cannot unmarshal number {text} into Go value of type float64"
-            )),
+            Err(_) => {
+                let problem =
+                    format!("json: cannot unmarshal number {text} into Go value of type float64");
+                self.problem.get_or_insert(problem);
+                Ok(Value::Nil)
+            }
         }
     }
 

@@ -112,7 +112,12 @@ fn atoi(bytes: &[u8]) -> i64 {
         return 0;
     }
     let decimal = String::from_utf8_lossy(bytes);
-    decimal.parse().unwrap_or(0)
+    // What is out of range becomes the nearest integer.
+    decimal.parse().unwrap_or(if decimal.starts_with('-') {
+        i64::MIN
+    } else {
+        i64::MAX
+    })
 }
 
 fn divide(a: &[Value], operation: fn(i64, i64) -> i64) -> Answer {

@@ -363,10 +363,12 @@ fn abbreviate(s: &[u8], offset: i64, width: i64) -> Vec<u8> {
     [b"...", &s[s.len() - kept..]].concat()
 }
 
+/// The original looks at bytes as if they were runes here as well.
 fn initials(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut starts = true;
-    for (rune, _) in runes(bytes) {
+    for b in bytes {
+        let rune = char::from(*b);
         if is_space(rune) {
             starts = true;
         } else if std::mem::take(&mut starts) {

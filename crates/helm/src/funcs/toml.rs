@@ -1,7 +1,7 @@
 //! `toToml` and `fromToml`, after BurntSushi/toml.
 
 use sluice_gotemplate::strconv::format_float;
-use sluice_gotemplate::{ANY_MAP, CallError, List, Map, Type, Value};
+use sluice_gotemplate::{ANY_MAP, CallError, List, Map, Serial, Type, Value};
 
 use super::convert::{ANY, STRING, string, utf8};
 use super::dates::time_value;
@@ -16,6 +16,7 @@ const TABLES: Type = Type::Slice(&ANY_MAP);
 pub(crate) const TABLE: &[Entry] = &[
     fixed("toToml", &[ANY], STRING, |_, a| match encode(&a[0]) {
         Ok(text) => string(text),
+        Err(error) if a[0].is_nil() => Err(error),
         // The error is the text, as in the original.
         Err(error) => string(error.to_string()),
     }),
@@ -30,12 +31,18 @@ pub(crate) const TABLE: &[Entry] = &[
 
 // Writing.
 
+/// A table in the order in which it is written.
+type Table = Vec<(String, Value)>;
+
 fn encode(value: &Value) -> Result<String, CallError> {
     let mut writer = Writer { out: String::new() };
+    if is_table_array(value) {
+        return fail("toml: top-level values must be Go maps or structs");
+    }
     match as_table(value) {
         Some(table) => writer.table(&[], &table, 0)?,
         None => match value {
-            Value::Nil => return fail("toml: cannot encode a nil value"),
+            Value::Nil => return fail("reflect: call of reflect.Value.Type on zero Value"),
             other => writer.element(other, 0)?,
         },
     }
@@ -46,12 +53,23 @@ struct Writer {
     out: String,
 }
 
-fn as_table(value: &Value) -> Option<Map> {
+fn as_table(value: &Value) -> Option<Table> {
     match value {
-        Value::Map(map) => Some(map.clone()),
+        Value::Map(map) => Some(
+            map.snapshot()
+                .into_iter()
+                .map(|(key, value)| (key.to_string(), value))
+                .collect(),
+        ),
         Value::Object(object) => match object.serial() {
-            Value::Map(map) => Some(map),
-            _ => None,
+            Serial::Value(inner @ Value::Map(_)) => as_table(&inner),
+            Serial::Value(_) => None,
+            Serial::Fields(fields) => Some(
+                fields
+                    .into_iter()
+                    .map(|(key, value)| (key.to_owned(), value))
+                    .collect(),
+            ),
         },
         _ => None,
     }
@@ -100,26 +118,25 @@ impl Writer {
     }
 
     /// Plain keys first, then tables, each sorted.
-    fn table(&mut self, path: &[String], table: &Map, depth: usize) -> Result<(), CallError> {
+    fn table(&mut self, path: &[String], table: &Table, depth: usize) -> Result<(), CallError> {
         if depth > MAX_DEPTH {
             return fail("toml: value nests too deeply");
         }
         let (tables, plain): (Vec<_>, Vec<_>) = table
-            .snapshot()
-            .into_iter()
+            .iter()
             .filter(|(_, value)| !value.is_nil())
             .partition(|(_, value)| as_table(value).is_some() || is_table_array(value));
         for (key, value) in plain {
             self.indent(path.len() + 1);
-            self.out.push_str(&bare_or_quoted(&key.to_text()));
+            self.out.push_str(&bare_or_quoted(key));
             self.out.push_str(" = ");
-            self.element(&value, depth + 1)?;
+            self.element(value, depth + 1)?;
             self.out.push('\n');
         }
         for (key, value) in tables {
             let mut inner = path.to_vec();
-            inner.push(bare_or_quoted(&key.to_text()));
-            match &value {
+            inner.push(bare_or_quoted(key));
+            match value {
                 Value::List(list) => {
                     for item in list.items() {
                         if let Some(item) = as_table(item) {
@@ -192,25 +209,28 @@ impl Writer {
                 }
                 self.out.push(']');
             }
-            Value::Map(map) => self.inline(map, depth)?,
+            Value::Map(_) => self.inline(&as_table(value).unwrap_or_default(), depth)?,
             Value::Object(object) => match object.serial() {
-                Value::Str(s) if object.named().name == "time.Time" => {
+                Serial::Value(Value::Str(s)) if object.named().name == "time.Time" => {
                     self.out.push_str(&s.to_text());
                 }
-                other => self.element(&other, depth + 1)?,
+                Serial::Value(other) => self.element(&other, depth + 1)?,
+                Serial::Fields(_) => match as_table(value) {
+                    Some(table) => self.inline(&table, depth)?,
+                    None => return fail("unsupported type"),
+                },
             },
         }
         Ok(())
     }
 
-    fn inline(&mut self, map: &Map, depth: usize) -> Result<(), CallError> {
+    fn inline(&mut self, table: &Table, depth: usize) -> Result<(), CallError> {
         self.out.push('{');
-        let entries = map.snapshot();
-        for (i, (key, value)) in entries.iter().filter(|(_, v)| !v.is_nil()).enumerate() {
+        for (i, (key, value)) in table.iter().filter(|(_, v)| !v.is_nil()).enumerate() {
             if i > 0 {
                 self.out.push_str(", ");
             }
-            self.out.push_str(&bare_or_quoted(&key.to_text()));
+            self.out.push_str(&bare_or_quoted(key));
             self.out.push_str(" = ");
             self.element(value, depth + 1)?;
         }
@@ -228,6 +248,7 @@ fn decode(text: &str) -> Result<Map, String> {
         last_key: String::new(),
         root: Map::new(),
         closed: Vec::new(),
+        implicit: Vec::new(),
     };
     reader.document()?;
     Ok(reader.root)
@@ -236,13 +257,20 @@ fn decode(text: &str) -> Result<Map, String> {
 struct Reader<'t> {
     text: &'t str,
     at: usize,
+    /// The key whose value is being read.
     last_key: String,
     root: Map,
     /// Tables that were defined by a header or inline, which may not be again.
     closed: Vec<Map>,
+    /// Tables that dotted keys made on the way, which may be defined once.
+    implicit: Vec<Map>,
 }
 
 type Read<T> = Result<T, String>;
+
+fn quoted_text(text: &str) -> String {
+    sluice_gotemplate::strconv::quote(text.as_bytes())
+}
 
 impl Reader<'_> {
     fn rest(&self) -> &str {
@@ -272,16 +300,18 @@ impl Reader<'_> {
         if self.last_key.is_empty() {
             return Err(format!("toml: line {line}: {message}"));
         }
-        Err(format!(
-            "toml: line {line} (last key {}): {message}",
-            sluice_gotemplate::strconv::quote(self.last_key.as_bytes())
-        ))
+        let key = quoted_text(&self.last_key);
+        Err(format!("toml: line {line} (last key {key}): {message}"))
+    }
+
+    fn defined<T>(&self, key: &str) -> Read<T> {
+        self.error(format!("Key '{key}' has already been defined."))
     }
 
     /// The next character as the original shows it in errors.
-    fn shown(&self) -> String {
+    fn shown(&self, at_end: &str) -> String {
         match self.peek() {
-            None => "end of file".to_owned(),
+            None => at_end.to_owned(),
             Some(c) => sluice_gotemplate::strconv::quote_rune(
                 c as u32,
                 sluice_gotemplate::strconv::QuoteTo::Unicode,
@@ -323,12 +353,13 @@ impl Reader<'_> {
             if c == '[' {
                 table = self.header()?;
             } else {
-                self.pair(&table, 0)?;
+                self.pair(&table, "", 0)?;
             }
+            self.last_key.clear();
             self.blanks();
             self.comment();
             if self.peek().is_some() && !(self.eat("\n") || self.eat("\r\n")) {
-                let found = self.shown();
+                let found = self.shown("");
                 return self.error(format!(
                     "expected a top-level item to end with a newline, comment, or EOF, \
                      but got {found} instead"
@@ -342,15 +373,15 @@ impl Reader<'_> {
         if !is_array {
             self.eat("[");
         }
-        let path = self.key()?;
+        let path = self.key(']')?;
         self.blanks();
         if !self.eat(if is_array { "]]" } else { "]" }) {
-            let found = self.shown();
+            let found = self.shown("'\\x00'");
             return self.error(format!(
                 "expected '.' or ']' to end table name, but got {found} instead"
             ));
         }
-        self.last_key = path.join(".");
+        let whole = path.join(".");
         let mut table = self.root.clone();
         let Some((last, parents)) = path.split_last() else {
             return Ok(table);
@@ -367,17 +398,18 @@ impl Reader<'_> {
                     items.push(Value::Map(next.clone()));
                     items
                 }
-                Some(_) => {
-                    return self
-                        .error(format!("Key '{}' has already been defined.", self.last_key));
-                }
+                Some(_) => return self.defined(&whole),
             };
             table.insert(last.as_str(), Value::List(List::typed(TABLES, items)));
             return Ok(next);
         }
+        match table.get(last.as_bytes()) {
+            None | Some(Value::Map(_)) => {}
+            Some(_) => return self.defined(&whole),
+        }
         let own = self.descend(&table, last)?;
         if self.closed.iter().any(|known| known.same(&own)) {
-            return self.error(format!("Key '{}' has already been defined.", self.last_key));
+            return self.defined(&whole);
         }
         self.closed.push(own.clone());
         Ok(own)
@@ -389,24 +421,33 @@ impl Reader<'_> {
             None => {
                 let next = Map::new();
                 table.insert(name, next.clone());
+                self.implicit.push(next.clone());
                 Ok(next)
             }
             Some(Value::Map(map)) => Ok(map),
             Some(Value::List(list)) if list.slice_type() == TABLES => match list.items().last() {
                 Some(Value::Map(map)) => Ok(map.clone()),
-                _ => self.error(format!("Key '{name}' has already been defined.")),
+                _ => self.defined(name),
             },
-            Some(_) => self.error(format!("Key '{name}' has already been defined.")),
+            Some(_) => self.defined(name),
         }
     }
 
-    fn key(&mut self) -> Read<Vec<String>> {
+    /// Reads a dotted key that ends at `end`.
+    fn key(&mut self, end: char) -> Read<Vec<String>> {
         let mut path = Vec::new();
         loop {
             self.blanks();
             let part = match self.peek() {
                 Some('"') => self.basic_string()?,
                 Some('\'') => self.literal_string()?,
+                Some(c) if c == end && end == '=' => {
+                    return self.error("unexpected '=': key name appears blank");
+                }
+                Some(c) if c == end => {
+                    return self
+                        .error("unexpected end of table name (table names cannot be empty)");
+                }
                 _ => {
                     let length = self
                         .rest()
@@ -414,7 +455,7 @@ impl Reader<'_> {
                         .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
                         .count();
                     if length == 0 {
-                        let found = self.shown();
+                        let found = self.shown("end of file");
                         return self.error(format!(
                             "invalid character at start of key: {}",
                             found.trim_matches('\'')
@@ -433,14 +474,23 @@ impl Reader<'_> {
         }
     }
 
-    fn pair(&mut self, table: &Map, depth: usize) -> Read<()> {
-        let path = self.key()?;
-        self.last_key = path.join(".");
+    fn pair(&mut self, table: &Map, prefix: &str, depth: usize) -> Read<()> {
+        let outer = std::mem::take(&mut self.last_key);
+        let path = self.key('=')?;
         self.blanks();
+        if self.peek().is_none() {
+            return self.error("unexpected EOF; expected key separator '='");
+        }
         if !self.eat("=") {
-            let found = self.shown();
+            let found = self.shown("");
             return self.error(format!("expected '.' or '=', but got {found} instead"));
         }
+        let whole = path.join(".");
+        self.last_key = if prefix.is_empty() {
+            whole
+        } else {
+            format!("{prefix}.{whole}")
+        };
         self.blanks();
         let value = self.value(depth)?;
         let Some((last, parents)) = path.split_last() else {
@@ -450,10 +500,22 @@ impl Reader<'_> {
         for name in parents {
             target = self.descend(&target, name)?;
         }
-        if target.get(last.as_bytes()).is_some() {
-            return self.error(format!("Key '{}' has already been defined.", self.last_key));
+        match target.get(last.as_bytes()) {
+            None => target.insert(last.as_str(), value),
+            Some(Value::Map(known)) if self.implicit.iter().any(|i| i.same(&known)) => {
+                // It was made on the way; that it is named now changes nothing.
+                self.implicit.retain(|i| !i.same(&known));
+            }
+            Some(_) => {
+                let key = self.last_key.clone();
+                return self.defined(&key);
+            }
         }
-        target.insert(last.as_str(), value);
+        if !prefix.is_empty() {
+            // Inside of an inline table the last key stays the last one read.
+            return Ok(());
+        }
+        self.last_key = outer;
         Ok(())
     }
 
@@ -468,34 +530,67 @@ impl Reader<'_> {
             return Ok(Value::from(self.multi_line("'''")?));
         }
         match self.peek() {
+            None => self.error("unexpected EOF; expected value"),
             Some('"') => Ok(Value::from(self.basic_string()?)),
             Some('\'') => Ok(Value::from(self.literal_string()?)),
             Some('[') => self.array(depth),
             Some('{') => self.inline_table(depth),
-            Some('t' | 'f' | '0'..='9' | '+' | '-' | 'i' | 'n') => self.bare_value(),
-            _ => {
-                let found = self.shown();
+            Some('t' | 'f' | 'i' | 'n') => self.word(),
+            Some('0'..='9' | '+' | '-') => self.number(),
+            Some(_) => {
+                let found = self.shown("");
                 self.error(format!("expected value but found {found} instead"))
             }
         }
     }
 
-    fn bare_value(&mut self) -> Read<Value> {
+    fn word(&mut self) -> Read<Value> {
+        for (word, value) in [
+            ("true", Value::Bool(true)),
+            ("false", Value::Bool(false)),
+            ("inf", Value::Float(f64::INFINITY)),
+            ("nan", Value::Float(f64::NAN)),
+        ] {
+            if self.eat(word) {
+                return Ok(value);
+            }
+        }
         let length = self
             .rest()
-            .find([',', ']', '}', '#', '\n', '\r', ' ', '\t'])
+            .find(|c: char| !c.is_alphabetic())
+            .unwrap_or(self.rest().len());
+        let found = quoted_text(&self.rest()[..length]);
+        self.error(format!("expected value but found {found} instead"))
+    }
+
+    fn number(&mut self) -> Read<Value> {
+        for (word, value) in [
+            ("+inf", f64::INFINITY),
+            ("-inf", f64::NEG_INFINITY),
+            ("+nan", f64::NAN),
+            ("-nan", f64::NAN),
+        ] {
+            if self.eat(word) {
+                return Ok(Value::Float(value));
+            }
+        }
+        let length = self
+            .rest()
+            .find(|c: char| {
+                !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_' | ':'))
+            })
             .unwrap_or(self.rest().len());
         let mut token = self.rest()[..length].to_owned();
         // A date may be followed by a blank and a time.
-        let date = token.len() == 10 && token.as_bytes()[4] == b'-' && token.as_bytes()[7] == b'-';
-        let time = self.rest().get(length + 1..).is_some_and(|rest| {
+        let is_date = token.len() == 10 && token.as_bytes()[4] == b'-';
+        let is_time = self.rest().get(length + 1..).is_some_and(|rest| {
             rest.len() >= 5 && rest.as_bytes()[0].is_ascii_digit() && rest.as_bytes()[2] == b':'
         });
         let mut end = length;
-        if date && time && self.rest().as_bytes()[length] == b' ' {
+        if is_date && is_time && self.rest().as_bytes()[length] == b' ' {
             let tail = &self.rest()[length + 1..];
             let more = tail
-                .find([',', ']', '}', '#', '\n', '\r', ' ', '\t'])
+                .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | ':')))
                 .unwrap_or(tail.len());
             token = format!("{token}T{}", &tail[..more]);
             end = length + 1 + more;
@@ -506,54 +601,81 @@ impl Reader<'_> {
     }
 
     fn typed(&self, token: &str) -> Read<Value> {
-        match token {
-            "true" => return Ok(Value::Bool(true)),
-            "false" => return Ok(Value::Bool(false)),
-            "inf" | "+inf" => return Ok(Value::Float(f64::INFINITY)),
-            "-inf" => return Ok(Value::Float(f64::NEG_INFINITY)),
-            "nan" | "+nan" | "-nan" => return Ok(Value::Float(f64::NAN)),
-            _ => {}
+        let bytes = token.as_bytes();
+        let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+        let looks_dated =
+            digit(0) && digit(1) && digit(2) && digit(3) && bytes.get(4) == Some(&b'-');
+        let looks_timed = digit(0) && digit(1) && bytes.get(2) == Some(&b':');
+        if looks_dated || looks_timed {
+            return self.moment(token);
         }
-        for layout in [
-            "2006-01-02T15:04:05.999999999Z07:00",
-            "2006-01-02T15:04:05.999999999",
-            "2006-01-02",
-            "15:04:05.999999999",
-        ] {
-            if let Ok(time) = parse_time(layout, &token.to_uppercase(), &Zone::Utc) {
-                return Ok(time_value(time));
-            }
-        }
+        let clean = token.replace('_', "");
         let radix = match token.get(..2) {
             Some("0x") => Some(16),
             Some("0o") => Some(8),
             Some("0b") => Some(2),
             _ => None,
         };
-        let clean = token.replace('_', "");
-        if let Some(radix) = radix
-            && let Ok(n) = i64::from_str_radix(&clean[2..], radix)
-        {
-            return Ok(Value::int64(n));
+        if let Some(radix) = radix {
+            return match i64::from_str_radix(&clean[2..], radix) {
+                Ok(n) => Ok(Value::int64(n)),
+                Err(_) => self.error(format!("{token} is out of range for int64")),
+            };
+        }
+        let is_float = token.contains(['.', 'e', 'E']);
+        let kind = if is_float { "float" } else { "integer" };
+        let shown = quoted_text(token);
+        if !sluice_gotemplate::strconv::underscores_well_placed(token) {
+            return self.error(format!(
+                "Invalid {kind} {shown}: underscores must be surrounded by digits"
+            ));
         }
         let digits = clean.trim_start_matches(['+', '-']);
-        let leading_zero =
-            digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit();
-        if !leading_zero {
-            if let Ok(n) = clean.parse::<i64>() {
-                return Ok(Value::int64(n));
-            }
-            let float_like = digits.starts_with(|c: char| c.is_ascii_digit())
-                && clean.contains(['.', 'e', 'E'])
-                && !clean.ends_with('.');
-            if float_like && let Ok(f) = clean.parse::<f64>() {
-                return Ok(Value::Float(f));
+        if digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit() {
+            return self.error(format!(
+                "Invalid {kind} {shown}: cannot have leading zeroes"
+            ));
+        }
+        if !is_float {
+            return match clean.parse::<i64>() {
+                Ok(n) => Ok(Value::int64(n)),
+                Err(_) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                    self.error(format!("{token} is out of range for int64"))
+                }
+                Err(_) => self.error(format!("invalid value: {shown}")),
+            };
+        }
+        let point = clean.find('.');
+        let bare_point =
+            point.is_some_and(|at| !clean.as_bytes().get(at + 1).is_some_and(u8::is_ascii_digit));
+        if bare_point {
+            return self.error(format!(
+                "Invalid float {shown}: '.' must be followed by one or more digits"
+            ));
+        }
+        match clean.parse::<f64>() {
+            Ok(f) => Ok(Value::Float(f)),
+            Err(_) => self.error(format!("Invalid float value: {shown}")),
+        }
+    }
+
+    fn moment(&self, token: &str) -> Read<Value> {
+        for (layout, zone) in [
+            ("2006-01-02T15:04:05.999999999Z07:00", ""),
+            ("2006-01-02T15:04:05.999999999", "datetime-local"),
+            ("2006-01-02", "date-local"),
+            ("15:04:05.999999999", "time-local"),
+        ] {
+            let local = if zone.is_empty() {
+                Zone::Utc
+            } else {
+                Zone::Fixed(zone.to_owned(), 0)
+            };
+            if let Ok(time) = parse_time(layout, &token.to_uppercase(), &local) {
+                return Ok(time_value(time));
             }
         }
-        self.error(format!(
-            "invalid value: {}",
-            sluice_gotemplate::strconv::quote(token.as_bytes())
-        ))
+        self.error(format!("invalid datetime: {}", quoted_text(token)))
     }
 
     fn array(&mut self, depth: usize) -> Read<Value> {
@@ -570,7 +692,7 @@ impl Reader<'_> {
                 continue;
             }
             if !self.eat("]") {
-                let found = self.shown();
+                let found = self.shown("end of file");
                 return self.error(format!(
                     "expected a comma (',') or array terminator (']'), but got {found}"
                 ));
@@ -581,13 +703,14 @@ impl Reader<'_> {
 
     fn inline_table(&mut self, depth: usize) -> Read<Value> {
         self.at += 1;
+        let prefix = self.last_key.clone();
         let table = Map::new();
         loop {
             self.space();
             if self.eat("}") {
                 break;
             }
-            self.pair(&table, depth + 1)?;
+            self.pair(&table, &prefix, depth + 1)?;
             self.space();
             if self.eat(",") {
                 continue;
@@ -595,11 +718,12 @@ impl Reader<'_> {
             if self.eat("}") {
                 break;
             }
-            let found = self.shown();
+            let found = self.shown("end of file");
             return self.error(format!(
                 "expected a comma or an inline table terminator '}}', but got {found} instead"
             ));
         }
+        self.last_key = prefix;
         self.closed.push(table.clone());
         Ok(Value::Map(table))
     }
@@ -650,9 +774,11 @@ impl Reader<'_> {
             if self.rest().starts_with(quote) {
                 // Up to two quotes may stand before the closing ones.
                 let mark = &quote[..1];
-                while self.rest()[3..].starts_with(mark) && out_quotes(&out, mark) < 2 {
-                    out.push_str(mark);
-                    self.at += 1;
+                for _ in 0..2 {
+                    if self.rest()[3..].starts_with(mark) {
+                        out.push_str(mark);
+                        self.at += 1;
+                    }
                 }
                 self.at += 3;
                 return Ok(out);
@@ -703,15 +829,10 @@ impl Reader<'_> {
                     None => return self.error("invalid unicode escape"),
                 }
             }
-            other => return self.error(format!("invalid escape character '{other}'")),
+            other => return self.error(format!("invalid escape in string '\\{other}'")),
         }
         Ok(())
     }
-}
-
-/// How many quotes the text ends with.
-fn out_quotes(out: &str, mark: &str) -> usize {
-    out.len() - out.trim_end_matches(mark).len()
 }
 
 #[cfg(test)]
@@ -749,7 +870,7 @@ mod tests {
         assert!(matches!(map.get(b"e"), Some(Value::List(l)) if l.items().len() == 2));
         assert_eq!(
             decode("a = ").expect_err("no value"),
-            "toml: line 1 (last key \"a\"): expected value but found end of file instead"
+            "toml: line 1 (last key \"a\"): unexpected EOF; expected value"
         );
         assert!(decode("a = 1\na = 2").is_err());
     }

@@ -3,18 +3,19 @@
 use std::any::Any;
 use std::cmp::Ordering;
 
-use sluice_gotemplate::{CallError, Method, Named, Object, Type, UintType, Under, Value};
-use sluice_version::{Constraint, Version};
+use sluice_gotemplate::{CallError, Method, Named, Object, Serial, Type, UintType, Under, Value};
+use sluice_version::{Constraint, Version, VersionError};
 
-use super::convert::{BOOL, INT, NIL_POINTER, STRING, string, utf8};
+use super::convert::{BOOL, INT, NIL_POINTER, STRING, utf8};
 use super::{Entry, fixed};
 
-const VERSION: Type = Type::Named(&NAMED);
+const POINTER: Type = Type::Named(&POINTER_TYPE);
+const STRUCT: Type = Type::Named(&STRUCT_TYPE);
 
 pub(crate) const TABLE: &[Entry] = &[
-    fixed("semver", &[STRING], VERSION, |_, a| {
+    fixed("semver", &[STRING], POINTER, |_, a| {
         let version = Version::parse(&utf8(&a[0])).map_err(|e| CallError::new(e.to_string()))?;
-        Ok(Value::object(VersionObject(version)))
+        Ok(value_of(version, &POINTER_TYPE))
     }),
     fixed("semverCompare", &[STRING, STRING], BOOL, |_, a| {
         let constraint =
@@ -25,15 +26,18 @@ pub(crate) const TABLE: &[Entry] = &[
 ];
 
 /// A version that templates can ask for its parts.
-struct VersionObject(Version);
+struct VersionObject {
+    version: Version,
+    of: &'static Named,
+}
 
 impl Object for VersionObject {
     fn named(&self) -> &'static Named {
-        &NAMED
+        self.of
     }
 
-    fn serial(&self) -> Value {
-        Value::from(self.0.to_string())
+    fn serial(&self) -> Serial {
+        Serial::Value(Value::from(self.version.to_string()))
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -41,15 +45,23 @@ impl Object for VersionObject {
     }
 }
 
+fn value_of(version: Version, of: &'static Named) -> Value {
+    Value::object(VersionObject { version, of })
+}
+
 fn version(value: &Value) -> Result<Version, CallError> {
     match value {
         Value::Object(object) => object
             .as_any()
             .downcast_ref::<VersionObject>()
-            .map(|v| v.0.clone())
+            .map(|v| v.version.clone())
             .ok_or_else(|| CallError::new(NIL_POINTER)),
         _ => Err(CallError::new(NIL_POINTER)),
     }
+}
+
+fn shown(value: &Value) -> String {
+    version(value).map_or_else(|_| String::new(), |v| v.to_string())
 }
 
 /// A method that asks the version alone.
@@ -73,7 +85,7 @@ macro_rules! against {
     ($name:literal, $returns:expr, |$order:ident| $body:expr) => {
         Method {
             name: $name,
-            params: &[VERSION],
+            params: &[POINTER],
             variadic: None,
             returns: $returns,
             call: |value, args| {
@@ -84,15 +96,28 @@ macro_rules! against {
     };
 }
 
-static NAMED: Named = Named {
+/// What `semver` returns.
+static POINTER_TYPE: Named = Named {
     name: "*semver.Version",
     under: Under::Pointer,
-    text: Some(|value| version(value).map_or_else(|_| String::new(), |v| v.to_string())),
+    text: Some(shown),
     action_text: None,
-    methods: || NAMED_METHODS,
+    methods: || POINTER_METHODS,
 };
 
-static NAMED_METHODS: &[Method] = &[
+/// What the increments return: no pointer, so fewer methods.
+static STRUCT_TYPE: Named = Named {
+    name: "semver.Version",
+    under: Under::Struct,
+    text: Some(shown),
+    action_text: None,
+    methods: || &POINTER_METHODS[..STRUCT_METHODS],
+};
+
+/// How many of the methods below also exist without a pointer.
+const STRUCT_METHODS: usize = 11;
+
+static POINTER_METHODS: &[Method] = &[
     part!("Major", Type::Uint64, |v| Value::Uint(
         UintType::Uint64,
         v.major()
@@ -107,17 +132,34 @@ static NAMED_METHODS: &[Method] = &[
     )),
     part!("Prerelease", STRING, |v| Value::from(v.prerelease())),
     part!("Metadata", STRING, |v| Value::from(v.metadata())),
+    part!("String", STRING, |v| Value::from(v.to_string())),
+    part!("IncMajor", STRUCT, |v| value_of(
+        v.inc_major(),
+        &STRUCT_TYPE
+    )),
+    part!("IncMinor", STRUCT, |v| value_of(
+        v.inc_minor(),
+        &STRUCT_TYPE
+    )),
+    part!("IncPatch", STRUCT, |v| value_of(
+        v.inc_patch(),
+        &STRUCT_TYPE
+    )),
+    Method {
+        name: "SetPrerelease",
+        params: &[STRING],
+        variadic: None,
+        returns: STRUCT,
+        call: |value, args| changed(version(value)?.with_prerelease(&utf8(&args[0]))),
+    },
+    Method {
+        name: "SetMetadata",
+        params: &[STRING],
+        variadic: None,
+        returns: STRUCT,
+        call: |value, args| changed(version(value)?.with_metadata(&utf8(&args[0]))),
+    },
     part!("Original", STRING, |v| Value::from(v.original())),
-    part!("String", STRING, |v| string(v.to_string())?),
-    part!("IncMajor", VERSION, |v| Value::object(VersionObject(
-        v.inc_major()
-    ))),
-    part!("IncMinor", VERSION, |v| Value::object(VersionObject(
-        v.inc_minor()
-    ))),
-    part!("IncPatch", VERSION, |v| Value::object(VersionObject(
-        v.inc_patch()
-    ))),
     against!("Compare", INT, |order| Value::int(order as i64)),
     against!("Equal", BOOL, |order| Value::Bool(order == Ordering::Equal)),
     against!("GreaterThan", BOOL, |order| Value::Bool(
@@ -133,3 +175,9 @@ static NAMED_METHODS: &[Method] = &[
         order != Ordering::Greater
     )),
 ];
+
+fn changed(version: Result<Version, VersionError>) -> Result<Value, CallError> {
+    version
+        .map(|v| value_of(v, &STRUCT_TYPE))
+        .map_err(|e| CallError::new(e.to_string()))
+}

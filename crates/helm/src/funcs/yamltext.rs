@@ -1,7 +1,7 @@
 //! `toYaml`, `fromYaml` and their kin.
 
 use sluice_gotemplate::strconv::format_float;
-use sluice_gotemplate::{ANY_MAP, ANY_SLICE, CallError, List, Map, Value};
+use sluice_gotemplate::{ANY_MAP, ANY_SLICE, CallError, List, Map, Serial, Value};
 use sluice_yaml::{Booleans, Dialect, Limits, Resolved, resolve};
 
 use super::convert::{ANY, STRING, string, utf8};
@@ -59,7 +59,8 @@ fn read(text: &str) -> Result<Value, String> {
 
 /// Writes a value as Helm's `toYaml`, without the last line break.
 pub(crate) fn to_yaml(value: &Value) -> Result<String, CallError> {
-    let json = to_json_value(value, 0)?;
+    let json =
+        to_json_value(value, 0).map_err(|error| error.within("error marshaling into JSON"))?;
     let mut text =
         sluice_yaml::to_string(&json).map_err(|error| CallError::new(error.to_string()))?;
     if text.ends_with('\n') {
@@ -198,16 +199,16 @@ impl Pretty<'_> {
             }
             Value::Complex(..) => return fail("cannot marshal type: complex128"),
             Value::Object(object) => match object.serial() {
-                Value::Str(s) => self.text(&s.to_text(), indent)?,
-                other => {
-                    self.out.push('\n');
-                    match &other {
-                        Value::Map(map) if !map.is_empty() => {
-                            self.map(&lowered(map), indent + 2, true, depth)?;
-                            self.out.pop();
-                        }
-                        scalar => self.scalar(scalar, indent, depth)?,
+                Serial::Value(value) => self.scalar(&value, indent, depth + 1)?,
+                Serial::Fields(fields) => {
+                    // Structs are written with lower-case names.
+                    let map = Map::new();
+                    for (key, value) in fields {
+                        map.insert(key.to_lowercase(), value);
                     }
+                    self.out.push('\n');
+                    self.map(&map, indent + 2, true, depth)?;
+                    self.out.pop();
                 }
             },
         }
@@ -250,15 +251,6 @@ impl Pretty<'_> {
         }
         Ok(())
     }
-}
-
-/// Structs are written with lower-case names.
-fn lowered(map: &Map) -> Map {
-    let out = Map::new();
-    for (key, value) in map.snapshot() {
-        out.insert(key.to_text().to_lowercase(), value);
-    }
-    out
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
