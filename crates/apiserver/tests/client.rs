@@ -155,9 +155,8 @@ async fn lists_are_consistent_across_pages() {
     server.shutdown().await;
 }
 
-#[tokio::test]
-async fn custom_resources_are_served_once_established() {
-    let (server, client) = start().await;
+/// Defines the kind Widget with this schema, waits until it is served, and gives its objects in `default`.
+async fn define(client: &Client, schema: serde_json::Value) -> Api<DynamicObject> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let definition = json!({
         "metadata": {"name": "widgets.example.com"},
@@ -166,7 +165,7 @@ async fn custom_resources_are_served_once_established() {
             "names": {"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"},
             "versions": [{
                 "name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+                "schema": {"openAPIV3Schema": schema},
             }],
         },
     });
@@ -176,7 +175,7 @@ async fn custom_resources_are_served_once_established() {
         .await
         .unwrap();
     let established = conditions::is_crd_established();
-    await_condition(definitions.clone(), "widgets.example.com", established)
+    await_condition(definitions, "widgets.example.com", established)
         .await
         .unwrap();
     let kind = ApiResource {
@@ -186,7 +185,56 @@ async fn custom_resources_are_served_once_established() {
         kind: "Widget".into(),
         plural: "widgets".into(),
     };
-    let widgets: Api<DynamicObject> = Api::namespaced_with(client.clone(), "default", &kind);
+    Api::namespaced_with(client.clone(), "default", &kind)
+}
+
+#[tokio::test]
+async fn custom_resources_get_the_defaults_of_their_schema_however_they_are_written() {
+    let (server, client) = start().await;
+    let schema = json!({"type": "object", "properties": {
+        "spec": {"type": "object", "properties": {
+            "size": {"type": "integer", "default": 1},
+            "parts": {"type": "array", "items": {"type": "object", "properties": {
+                "name": {"type": "string"}, "kind": {"type": "string", "default": "plain"},
+            }}},
+        }},
+        "status": {"type": "object", "default": {"observedGeneration": -1}, "properties": {
+            "observedGeneration": {"type": "integer"},
+        }},
+    }});
+    let widgets = define(&client, schema).await;
+    let want_status = json!({"observedGeneration": -1});
+    let parts = json!([{"kind": "plain", "name": "a"}, {"kind": "odd", "name": "b"}]);
+    let manifest = json!({
+        "apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "created"},
+        "spec": {"parts": [{"name": "a"}, {"name": "b", "kind": "odd"}]}, "status": {"observedGeneration": 7},
+    });
+    let object: DynamicObject = serde_json::from_value(manifest.clone()).unwrap();
+    let made = widgets.create(&PostParams::default(), &object).await;
+    let made = made.unwrap();
+    assert_eq!(made.data["spec"], json!({"parts": parts, "size": 1}));
+    assert_eq!(made.data["status"], want_status);
+    let patch = Patch::Merge(json!({"spec": {"size": null}}));
+    let params = PatchParams::default();
+    let patched = widgets.patch("created", &params, &patch).await.unwrap();
+    assert_eq!(patched.data["spec"], json!({"parts": parts, "size": 1}));
+    let mut applied = manifest;
+    applied["metadata"]["name"] = "applied".into();
+    applied.as_object_mut().unwrap().remove("status");
+    let params = PatchParams::apply("test");
+    let patch = Patch::Apply(&applied);
+    let applied = widgets.patch("applied", &params, &patch).await.unwrap();
+    assert_eq!(applied.data["spec"], json!({"parts": parts, "size": 1}));
+    assert_eq!(applied.data["status"], want_status);
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn custom_resources_are_served_once_established() {
+    let (server, client) = start().await;
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let widgets = define(&client, schema).await;
     let config = json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 1}});
     let apply = PatchParams::apply("test");
     let made = widgets

@@ -41,6 +41,11 @@ impl<'a> CustomKind<'a> {
         }
     }
 
+    /// Fills in the defaults of the version's schema.
+    fn default(&self, object: &mut Value) {
+        fill_defaults(object, &self.custom.source["schema"]["openAPIV3Schema"]);
+    }
+
     /// What the generation counts.
     fn body(&self, value: &Value) -> Map<String, Value> {
         let status = self.resource.has_status();
@@ -115,10 +120,7 @@ impl Kind for CustomKind<'_> {
     }
 
     fn complete(&self, mut object: Value) -> Result<Value, String> {
-        fill_defaults(
-            &mut object,
-            &self.custom.source["schema"]["openAPIV3Schema"],
-        );
+        self.default(&mut object);
         Ok(object)
     }
 
@@ -149,17 +151,19 @@ impl Rules for CustomKind<'_> {
     }
 
     fn read(&self, body: Body<'_>, _: FieldValidation) -> Result<Read, Failure> {
-        let value = match body {
+        let mut value = match body {
             Body::Value(value, _) => value,
             Body::Json(bytes) => read::parse(bytes).map_err(Failure::bad_request)?.value,
         };
+        self.default(&mut value);
         Ok(Read {
             object: value,
             warnings: Vec::new(),
         })
     }
 
-    fn reread(&self, document: Value, _: bool) -> Result<Decoded, String> {
+    fn reread(&self, mut document: Value, _: bool) -> Result<Decoded, String> {
+        self.default(&mut document);
         Ok(Decoded {
             object: document,
             strict: Vec::new(),
@@ -176,6 +180,8 @@ impl Rules for CustomKind<'_> {
         {
             map.remove("status");
         }
+        // A status that the client sent is dropped; that of the schema's default is not.
+        self.default(object);
         object["metadata"]["generation"] = 1.into();
     }
 
