@@ -140,7 +140,7 @@ impl Condition {
             observed_generation: generation,
             last_transition_time: now,
             reason: reason.to_owned(),
-            message: cut(message.into()),
+            message: shortened(message.into(), MAX_MESSAGE),
         }
     }
 
@@ -150,18 +150,18 @@ impl Condition {
     }
 }
 
-/// Cuts a message to [`MAX_MESSAGE`], ending in `...`, between two characters.
-fn cut(mut message: String) -> String {
+/// `text` cut to at most `limit` bytes, ending in `...`, between two characters.
+pub fn shortened(mut text: String, limit: usize) -> String {
     const MARK: &str = "...";
-    if message.len() > MAX_MESSAGE {
-        let mut end = MAX_MESSAGE - MARK.len();
-        while !message.is_char_boundary(end) {
+    if text.len() > limit {
+        let mut end = limit.saturating_sub(MARK.len());
+        while !text.is_char_boundary(end) {
             end -= 1;
         }
-        message.truncate(end);
-        message.push_str(MARK);
+        text.truncate(end);
+        text.push_str(MARK);
     }
-    message
+    text
 }
 
 /// The condition of a type, if there is one.
@@ -310,6 +310,8 @@ mod tests {
         let condition = ready(Status::True, &"\u{e9}".repeat(MAX_MESSAGE), 1, 1);
         assert!(condition.message.len() <= MAX_MESSAGE);
         assert!(condition.message.ends_with("\u{e9}..."));
+        assert_eq!(shortened("aäb".to_owned(), 10), "aäb");
+        assert_eq!(shortened("ääääää".to_owned(), 8), "ää...");
         let short = "x".repeat(MAX_MESSAGE);
         assert_eq!(ready(Status::True, &short, 1, 1).message, short);
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures::StreamExt as _;
 use kube::api::{Api, DynamicObject};
 use kube::core::GroupVersionKind;
-use kube::discovery::{ApiCapabilities, ApiResource, Discovery, Scope};
+use kube::discovery::{ApiResource, Discovery};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt as _};
@@ -128,7 +128,7 @@ impl Observer {
             let discovery = Discovery::new(self.client.clone()).run_aggregated().await;
             let Ok(discovery) = discovery else { continue };
             for (api_version, kind) in missing {
-                let Some((resource, _)) = resolve(&discovery, &api_version, &kind) else {
+                let Some(resource) = resolve(&discovery, &api_version, &kind) else {
                     continue;
                 };
                 watched.insert((api_version, kind));
@@ -204,9 +204,8 @@ fn join(group: &str, version: &str) -> String {
     }
 }
 
-fn resolve(discovery: &Discovery, api_version: &str, kind: &str) -> Option<(ApiResource, Scope)> {
+fn resolve(discovery: &Discovery, api_version: &str, kind: &str) -> Option<ApiResource> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let (resource, capabilities): (ApiResource, ApiCapabilities) =
-        discovery.resolve_gvk(&GroupVersionKind::gvk(group, version, kind))?;
-    Some((resource, capabilities.scope))
+    let (resource, _) = discovery.resolve_gvk(&GroupVersionKind::gvk(group, version, kind))?;
+    Some(resource)
 }

@@ -107,21 +107,11 @@ fn local_url(folder: &Path) -> String {
 
 /// `given` as a URL that a GitRepository can carry: itself, or the `ssh://` form of `user@host:path`.
 fn as_url(given: &str) -> Option<String> {
-    if ["http://", "https://", "ssh://"]
-        .iter()
-        .any(|scheme| given.starts_with(scheme))
-    {
-        return Some(given.to_owned());
+    match RemoteUrl::parse_lenient(given).ok()? {
+        RemoteUrl::Http(_) => Some(given.to_owned()),
+        RemoteUrl::Ssh(address) => Some(address.to_string()),
+        RemoteUrl::Local(_) => None,
     }
-    if given.contains("://") {
-        return None;
-    }
-    let (host, path) = given.split_once(':')?;
-    // A path of this machine may contain a colon, but then a slash comes before it.
-    if host.is_empty() || host.contains('/') || path.is_empty() {
-        return None;
-    }
-    Some(format!("ssh://{host}/{}", path.trim_start_matches('/')))
 }
 
 impl Repository {

@@ -13,6 +13,7 @@ use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Client, Resource};
+use sluice_api::condition::shortened;
 use sluice_api::event::{self as wire, ANNOTATION_PREFIX, InvolvedObject, Severity};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -290,7 +291,7 @@ fn event(
             .to_owned(),
         ),
         reason: Some(notice.reason.clone()),
-        message: Some(shortened(&notice.message, EVENT_MESSAGE)),
+        message: Some(shortened(notice.message.clone(), EVENT_MESSAGE)),
         source: Some(EventSource {
             component: Some(destination.controller.clone()),
             host: None,
@@ -301,18 +302,6 @@ fn event(
         count: Some(1),
         ..Event::default()
     }
-}
-
-/// `text`, cut at a character boundary to at most `limit` bytes with `...` at its end.
-pub fn shortened(text: &str, limit: usize) -> String {
-    if text.len() <= limit {
-        return text.to_owned();
-    }
-    let mut end = limit.saturating_sub(3);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}...", &text[..end])
 }
 
 fn object_reference(object: &InvolvedObject) -> ObjectReference {
@@ -334,7 +323,7 @@ fn body(destination: &Destination, notice: &Notice, now: Timestamp) -> wire::Eve
         involved_object: notice.object.clone(),
         severity: notice.severity,
         timestamp: now.into(),
-        message: shortened(&notice.message, POST_MESSAGE),
+        message: shortened(notice.message.clone(), POST_MESSAGE),
         reason: notice.reason.clone(),
         metadata: notice.metadata.clone(),
         reporting_controller: destination.controller.clone(),
@@ -472,12 +461,6 @@ mod tests {
                 "reportingInstance": "host",
             })
         );
-    }
-
-    #[test]
-    fn a_long_message_is_cut_at_a_character() {
-        assert_eq!(shortened("aäb", 10), "aäb");
-        assert_eq!(shortened("ääääää", 8), "ää...");
     }
 
     #[test]
