@@ -28,6 +28,7 @@ mod service;
 mod storage;
 pub(crate) mod tools;
 mod volume;
+mod warnings;
 
 use std::sync::OnceLock;
 

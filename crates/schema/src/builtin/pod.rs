@@ -41,9 +41,16 @@ pub(crate) fn check_supported(value: &Value, supported: &[&str], path: &Path, er
 pub(super) fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
     let volumes = validate_volumes(&spec["volumes"], &path.child("volumes"), errors);
     let containers = items(&spec["containers"]);
-    validate_containers(containers, &volumes, &path.child("containers"), errors);
+    validate_containers(
+        containers,
+        &spec["terminationGracePeriodSeconds"],
+        &volumes,
+        &path.child("containers"),
+        errors,
+    );
     validate_init_containers(
         items(&spec["initContainers"]),
+        &spec["terminationGracePeriodSeconds"],
         containers,
         &volumes,
         &path.child("initContainers"),
@@ -121,7 +128,7 @@ pub(super) fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
         check_name(name, *rule, errors);
     }
     if has(&spec["preemptionPolicy"]) {
-        let supported = ["Never", "PreemptLowerPriority"];
+        let supported = ["PreemptLowerPriority", "Never"];
         check_supported(
             &spec["preemptionPolicy"],
             &supported,
@@ -133,6 +140,7 @@ pub(super) fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
 
 fn validate_containers(
     containers: &[Value],
+    grace: &Value,
     volumes: &Volumes<'_>,
     path: &Path,
     errors: &mut Errors,
@@ -151,13 +159,14 @@ fn validate_containers(
                 &text(&container["name"]).into(),
             ));
         }
-        validate_lifecycle_and_probes(container, &path, errors);
+        validate_lifecycle_and_probes(container, grace, &path, errors);
     }
     check_host_ports(containers, path, errors);
 }
 
 fn validate_init_containers(
     containers: &[Value],
+    grace: &Value,
     regular: &[Value],
     volumes: &Volumes<'_>,
     path: &Path,
@@ -175,7 +184,7 @@ fn validate_init_containers(
             errors.push(FieldError::duplicate(path.child("name"), &name.into()));
         }
         if container["restartPolicy"] == "Always" {
-            validate_lifecycle_and_probes(container, &path, errors);
+            validate_lifecycle_and_probes(container, grace, &path, errors);
             continue;
         }
         for name in [
@@ -573,12 +582,18 @@ fn validate_mounts(container: &Value, volumes: &Volumes<'_>, path: &Path, errors
     }
 }
 
-fn validate_lifecycle_and_probes(container: &Value, path: &Path, errors: &mut Errors) {
+fn validate_lifecycle_and_probes(
+    container: &Value,
+    grace: &Value,
+    path: &Path,
+    errors: &mut Errors,
+) {
     let lifecycle = &container["lifecycle"];
     for name in ["postStart", "preStop"] {
         if has(&lifecycle[name]) {
             validate_handler(
                 &lifecycle[name],
+                grace,
                 &path.child("lifecycle").child(name),
                 errors,
             );
@@ -590,7 +605,7 @@ fn validate_lifecycle_and_probes(container: &Value, path: &Path, errors: &mut Er
             continue;
         }
         let path = path.child(name);
-        validate_handler(probe, &path, errors);
+        validate_handler(probe, grace, &path, errors);
         for name in [
             "initialDelaySeconds",
             "timeoutSeconds",
@@ -619,7 +634,7 @@ fn validate_lifecycle_and_probes(container: &Value, path: &Path, errors: &mut Er
     }
 }
 
-fn validate_handler(handler: &Value, path: &Path, errors: &mut Errors) {
+fn validate_handler(handler: &Value, grace: &Value, path: &Path, errors: &mut Errors) {
     let mut handlers = 0;
     for name in ["exec", "httpGet", "tcpSocket", "grpc", "sleep"] {
         let (action, path) = (&handler[name], path.child(name));
@@ -662,6 +677,15 @@ fn validate_handler(handler: &Value, path: &Path, errors: &mut Errors) {
                 }
             }
             "tcpSocket" => check_port(&action["port"], &path.child("port"), errors),
+            "sleep" => {
+                let (seconds, limit) = (&action["seconds"], int(grace));
+                if has(grace) && !(0..=limit).contains(&int(seconds)) {
+                    let why = format!(
+                        "must be non-negative and less than terminationGracePeriodSeconds ({limit})"
+                    );
+                    errors.push(FieldError::invalid(&path, seconds, why));
+                }
+            }
             "grpc" => {
                 let port = &action["port"];
                 check(

@@ -60,6 +60,7 @@ pub(super) const PERSISTENT_VOLUME_CLAIM: Rules = Rules {
         validate_claim_spec(&new["spec"], &Path::new("spec"), errors);
         validate_claim_update(new, old, errors);
     },
+    warn: |object, _| super::warnings::of_claim(object),
     ..Rules::COMMON
 };
 
