@@ -187,6 +187,7 @@ fn drop_null(schema: &mut Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::LazyLock;
 
     use proptest::prelude::*;
     use serde::Serialize;
@@ -195,7 +196,12 @@ mod tests {
     use super::*;
     use crate::kinds;
 
-    fn schemas() -> Vec<(String, Value)> {
+    fn schemas() -> &'static [(String, Value)] {
+        static SCHEMAS: LazyLock<Vec<(String, Value)>> = LazyLock::new(make_schemas);
+        &SCHEMAS
+    }
+
+    fn make_schemas() -> Vec<(String, Value)> {
         all()
             .into_iter()
             .map(|mut crd| {
@@ -246,7 +252,7 @@ mod tests {
         ]
         .into();
         for (name, schema) in schemas() {
-            walk(&name, &schema, &mut |path, schema| {
+            walk(name, schema, &mut |path, schema| {
                 for key in schema.keys() {
                     assert!(known.contains(key.as_str()), "{path}: {key}");
                 }
@@ -285,7 +291,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_definition() {
-        let names: Vec<_> = schemas().into_iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = schemas().iter().map(|(name, _)| name.clone()).collect();
         let expected: Vec<_> = kinds::ALL.iter().map(|kind| kind.crd_name()).collect();
         assert_eq!(names, expected);
     }

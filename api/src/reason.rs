@@ -233,6 +233,14 @@ pub mod notification {
     pub const TOKEN_NOT_FOUND: &str = "TokenNotFound";
     /// The specification contradicts itself.
     pub const VALIDATION_FAILED: &str = "ValidationFailed";
+    /// An event could not be sent.
+    pub const NOTIFICATION_DISPATCH_FAILED: &str = "NotificationDispatchFailed";
+    /// A regular expression of an Alert does not compile.
+    pub const INVALID_CONFIG: &str = "InvalidConfig";
+    /// Two sources of metadata have the same key.
+    pub const METADATA_APPEND_FAILED: &str = "MetadataAppendFailed";
+    /// The object that an event is about cannot be read.
+    pub const SOURCE_FETCH_FAILED: &str = "SourceFetchFailed";
     /// An object of an older version was adapted.
     pub const MIGRATION: &str = "Migration";
 }

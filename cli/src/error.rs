@@ -76,12 +76,25 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// The text of an error of the API: the server's own words where it answered.
+/// The text of an error of the API: the server's own words where it answered,
+/// else what went wrong and why.
 pub fn describe(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
-        other => other.to_string(),
+    if let kube::Error::Api(status) = error
+        && !status.message.is_empty()
+    {
+        return status.message.clone();
     }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Whether the server says that the object is not there.

@@ -22,6 +22,7 @@ mod table;
 mod terminal;
 pub mod up;
 mod wait;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -30,7 +31,9 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use tokio::time::timeout_at;
 
-use crate::commands::{delete, events, export, get, reconcile, resume, suspend, tree};
+use crate::commands::{
+    completion, create, delete, events, export, get, reconcile, resume, suspend, tree,
+};
 use crate::error::{Failure, Outcome};
 use crate::per_kind::PerKind;
 use crate::session::{GlobalArgs, Session};
@@ -57,6 +60,11 @@ struct Cli {
 enum Command {
     /// Run a repository on a cluster of its own, or on another one
     Up(up::UpArgs),
+    /// Print a script that completes commands in a shell
+    Completion(completion::Completion),
+    /// Build kustomizations as the kustomize command does
+    #[command(subcommand)]
+    Kustomize(commands::kustomize::Kustomize),
     #[command(flatten)]
     Cluster(ClusterCommand),
 }
@@ -75,6 +83,9 @@ enum ClusterCommand {
     /// Make controllers take care of objects again
     #[command(subcommand)]
     Resume(PerKind<resume::ResumeArgs>),
+    /// Make an object
+    #[command(arg_required_else_help = true)]
+    Create(create::Create),
     /// Delete an object
     #[command(subcommand)]
     Delete(PerKind<delete::DeleteArgs>),
@@ -104,6 +115,7 @@ impl ClusterCommand {
             Self::Reconcile(command) => reconcile::run(command, session).await,
             Self::Suspend(command) => suspend::run(command, session).await,
             Self::Resume(command) => resume::run(command, session).await,
+            Self::Create(command) => command.run(session).await,
             Self::Delete(command) => delete::run(command, session).await,
             Self::Export(command) => export::run(command, session).await,
             Self::Tree(command) => command.run(session).await,
@@ -148,6 +160,15 @@ fn run(cli: Cli, mut terminal: Terminal) -> Outcome<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Up(args)) => run_up(args, cli.global),
+        Some(Command::Completion(command)) => {
+            let mut tree = <Cli as clap::CommandFactory>::command();
+            terminal.print(&command.script(&mut tree))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Kustomize(command)) => {
+            command.run(&mut terminal)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Command::Cluster(command)) => {
             run_command(&command, &cli.global, terminal)?;
             Ok(ExitCode::SUCCESS)
@@ -267,12 +288,15 @@ mod tests {
             "sluice suspend image update --all",
             "sluice resume ks --all --wait",
             "sluice resume ks web --wait=false",
+            "sluice create source git fleet --url https://h/r --branch main --export",
+            "sluice create ks web --source fleet.flux-system --path ./web --interval 5m",
             "sluice delete source helm charts -s",
             "sluice export ks --all",
             "sluice export source git fleet --with-credentials",
             "sluice export source external fleet",
             "sluice tree ks web --compact -o json",
             "sluice events -A --for Kustomization/web --types Normal,Warning -w",
+            "sluice completion zsh",
             "sluice --version",
             "sluice",
         ] {

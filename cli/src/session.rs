@@ -53,6 +53,8 @@ pub struct Session {
     pub terminal: Terminal,
     /// When the command has to be done.
     pub deadline: Instant,
+    /// Whether to print what is generated.
+    pub verbose: bool,
     cluster: ClusterArgs,
     client: Option<Client>,
 }
@@ -74,6 +76,7 @@ impl Session {
             namespace,
             terminal,
             deadline: Instant::now() + args.timeout.unwrap_or(DEFAULT_TIMEOUT),
+            verbose: args.verbose,
             cluster: args.cluster.clone(),
             client: None,
         })

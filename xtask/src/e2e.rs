@@ -23,6 +23,9 @@ pub struct Args {
 /// nothing beyond what is built.
 const SCENARIOS: &str = include_str!("../../tests/recordings.txt");
 
+/// Test programs of `tests/` that take a cluster.
+const TESTS: &[&str] = &["fleet"];
+
 /// Runs every suite; all of them, even after one has failed.
 ///
 /// # Errors
@@ -34,7 +37,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .with_context(|| format!("`{}` is not there", args.shared.display()))?;
     let mut failed = Vec::new();
     type Suite = fn(&Path) -> anyhow::Result<()>;
-    let suites: [(&str, Suite); 2] = [("scenarios", scenarios), ("recordings", recordings)];
+    let suites: [(&str, Suite); 3] = [
+        ("sshd", sshd),
+        ("scenarios", scenarios),
+        ("recordings", recordings),
+    ];
     for (name, suite) in suites {
         if !name.contains(&args.only) {
             continue;
@@ -81,10 +88,31 @@ impl Drop for ControlPlane {
     }
 }
 
+/// Git over SSH against the OpenSSH server of this machine.
+fn sshd(_: &Path) -> anyhow::Result<()> {
+    let status = Command::new(env!("CARGO"))
+        .args([
+            "test",
+            "--package",
+            "sluice-git",
+            "--features",
+            "sshd-tests",
+            "--test",
+            "sshd",
+        ])
+        .current_dir(crate::root())
+        .status()?;
+    ensure!(
+        status.success(),
+        "git over ssh does not work against OpenSSH"
+    );
+    Ok(())
+}
+
 /// The scenarios of `tests/`, each test file on a fresh real cluster.
 fn scenarios(shared: &Path) -> anyhow::Result<()> {
     let mut failed = Vec::new();
-    for test in ["fleet"] {
+    for &test in TESTS {
         let cluster = ControlPlane::start(shared)?;
         let status = Command::new(env!("CARGO"))
             .args(["test", "--package", "sluice-tests", "--test", test])

@@ -4,7 +4,9 @@ mod conversations;
 mod crds;
 mod e2e;
 mod files;
+mod goldens;
 mod openapi;
+mod protobuf;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -20,8 +22,16 @@ enum Command {
     Crds(crds::Args),
     /// Runs the end-to-end suites on a real Kubernetes control plane
     E2e(e2e::Args),
+    /// Compares the builds that are kept as goldens with the real kustomize, or remakes them
+    Goldens {
+        /// `--verify` or `--update`
+        #[arg(allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Remakes the tables of built-in kinds from a running kube-apiserver
     Openapi(openapi::Args),
+    /// Remakes the field numbers of built-in kinds from their published definitions
+    Protobuf(protobuf::Args),
     /// Checks the rules of the house
     Tidy,
 }
@@ -35,7 +45,9 @@ pub fn main() -> anyhow::Result<()> {
         Command::Conversations(args) => conversations::run(&args),
         Command::Crds(args) => crds::run(&args),
         Command::E2e(args) => e2e::run(&args),
+        Command::Goldens { args } => goldens::run(&args),
         Command::Openapi(args) => openapi::run(&args),
+        Command::Protobuf(args) => protobuf::run(&args),
         Command::Tidy => tidy::run(),
     }
 }

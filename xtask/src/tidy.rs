@@ -21,6 +21,9 @@ const ENGINES: &[&str] = &[
     "crates/yaml",
 ];
 
+/// Files in an engine's folder that are adapters to the outside, for callers that want one.
+const ADAPTERS: &[&str] = &["crates/kustomize/src/disk.rs"];
+
 /// What an engine must not name outside its tests.
 const IMPURE: &[(&str, &str)] = &[
     ("std::fs", "files come in as an argument"),
@@ -98,9 +101,10 @@ fn check(file: &Path, text: &str, violations: &mut Vec<String>) {
     if name.ends_with("src/main.rs") && lines > 20 {
         say(lines, "main.rs is longer than 20 lines");
     }
-    let engine = ENGINES
-        .iter()
-        .any(|e| name.starts_with(&format!("{e}/src/")));
+    let engine = !ADAPTERS.contains(&name.as_str())
+        && ENGINES
+            .iter()
+            .any(|e| name.starts_with(&format!("{e}/src/")));
     let mut in_tests = name.contains("/tests/") || name.ends_with("tests.rs");
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;

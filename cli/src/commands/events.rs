@@ -4,15 +4,16 @@ use clap::Args;
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
-use kube::api::{Api, ListParams, WatchEvent, WatchParams};
+use kube::api::{Api, ListParams, WatchParams};
 use tokio::time::timeout_at;
 
 use crate::age;
-use crate::error::{Failure, Outcome, describe};
+use crate::error::{Failure, Outcome};
 use crate::object::{self, Object};
 use crate::resources::{self, Resource};
 use crate::session::Session;
 use crate::table::{self, Heading};
+use crate::watch::{self, Change};
 
 /// `sluice events`.
 #[derive(Args, Debug)]
@@ -155,19 +156,15 @@ impl Events {
         for (api, fields) in self.queries(session, subjects).await? {
             let params = WatchParams {
                 field_selector: fields,
-                bookmarks: false,
                 ..WatchParams::default()
             };
-            watches.push(api.watch(&params, "").await?.boxed());
+            watches.push(Box::pin(watch::changes(api, params)));
         }
-        let mut events = futures::stream::select_all(watches);
+        let mut changes = futures::stream::select_all(watches);
         let mut heading = Heading::Shown;
-        while let Ok(Some(event)) = timeout_at(session.deadline, events.next()).await {
-            let event = match event {
-                Ok(WatchEvent::Added(event) | WatchEvent::Modified(event)) => event,
-                Ok(WatchEvent::Deleted(_) | WatchEvent::Bookmark(_)) => continue,
-                Ok(WatchEvent::Error(status)) => return Err(Failure::new(status.message)),
-                Err(error) => return Err(Failure::new(describe(&error))),
+        while let Ok(Some(change)) = timeout_at(session.deadline, changes.next()).await {
+            let Change::Present(event) = change? else {
+                continue;
             };
             if self.wants(&event) {
                 let now = Timestamp::now();

@@ -2,15 +2,16 @@
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use futures::StreamExt as _;
-use kube::api::{Api, ListParams, WatchEvent, WatchParams};
+use kube::api::{Api, ListParams, WatchParams};
 use tokio::time::timeout_at;
 
-use crate::error::{Failure, Outcome, describe, is_not_found};
+use crate::error::{Failure, Outcome, is_not_found};
 use crate::object::{self, Object};
 use crate::resources::Shown;
 use crate::resources::{self, Column, Place, Resource, Verb};
 use crate::session::Session;
 use crate::table::{self, Heading};
+use crate::watch::{self, Change};
 
 /// The options of `get`.
 #[derive(Args, Debug, Clone)]
@@ -384,21 +385,13 @@ impl Get {
         let params = WatchParams {
             label_selector: self.args.label_selector.clone(),
             field_selector: self.field_selector(),
-            bookmarks: false,
             ..WatchParams::default()
         };
         let mut layout = self.layout(KindPrefix::Absent);
-        // Without a version to start from, the server first sends what there is.
-        let mut events = api.watch(&params, "").await?.boxed();
+        let mut changes = Box::pin(watch::changes(api, params));
         let deadline = session.deadline;
-        while let Ok(Some(event)) = timeout_at(deadline, events.next()).await {
-            let object = match event {
-                Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => object,
-                Ok(WatchEvent::Deleted(object)) => object,
-                Ok(WatchEvent::Bookmark(_)) => continue,
-                Ok(WatchEvent::Error(status)) => return Err(Failure::new(status.message)),
-                Err(error) => return Err(Failure::new(describe(&error))),
-            };
+        while let Ok(Some(change)) = timeout_at(deadline, changes.next()).await {
+            let (Change::Present(object) | Change::Gone(object)) = change?;
             if selector.is_none_or(|selector| selector.matches(&object)) {
                 let row = render(resource, std::slice::from_ref(&object), layout);
                 session.terminal.print(&row)?;

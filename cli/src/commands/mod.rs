@@ -4,10 +4,13 @@
 //! [`Session`](crate::session::Session). `up` is at [`crate::up`]; `build` and
 //! `diff` will be beside these.
 
+pub mod completion;
+pub mod create;
 pub mod delete;
 pub mod events;
 pub mod export;
 pub mod get;
+pub mod kustomize;
 pub mod reconcile;
 pub mod resume;
 pub mod suspend;

@@ -8,7 +8,7 @@ use sluice_api::kustomize::Kustomization;
 
 use crate::error::{Failure, Outcome};
 use crate::object::Object;
-use crate::resources::{self, Resource};
+use crate::resources;
 use crate::session::Session;
 
 /// The end of the names of the toolkit's groups.
@@ -56,10 +56,8 @@ impl Tree {
         let Some(name) = &args.name else {
             return Err(Failure::new("kustomization name is required"));
         };
-        let resource = resources::by_kind(Kustomization::KIND.kind)
-            .ok_or_else(|| Failure::new("no such kind"))?;
         let root = id_of(&session.namespace, name);
-        let tree = grow(session, resource, root, &mut Vec::new(), args.compact).await?;
+        let tree = grow(session, root, &mut Vec::new(), args.compact).await?;
         let text = match args.output {
             None => draw(&tree),
             Some(Format::Json) => {
@@ -87,12 +85,13 @@ fn id_of(namespace: &str, name: &str) -> ObjectId {
 /// `path` holds the Kustomizations above, so that a circle ends.
 async fn grow(
     session: &mut Session,
-    resource: &Resource,
     id: ObjectId,
     path: &mut Vec<ObjectId>,
     compact: bool,
 ) -> Outcome<Node> {
-    let api = session.api(resource, &id.namespace).await?;
+    let api = session
+        .api(&resources::KUSTOMIZATION, &id.namespace)
+        .await?;
     let object = api.get(&id.name).await?;
     let mut children = Vec::new();
     path.push(id.clone());
@@ -103,7 +102,7 @@ async fn grow(
         let is_local = object.data.pointer("/spec/kubeConfig").is_none();
         let is_kustomization = child.group == id.group && child.kind == id.kind;
         children.push(match is_local && is_kustomization {
-            true => Box::pin(grow(session, resource, child, path, compact)).await?,
+            true => Box::pin(grow(session, child, path, compact)).await?,
             false => Node {
                 id: child,
                 children: Vec::new(),

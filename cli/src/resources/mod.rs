@@ -11,7 +11,7 @@ use serde_json::Value;
 use sluice_api::kinds::Kind;
 
 pub use columns::{Column, Shown};
-pub use rows::{ALL, GET_ALL, IMAGES, SOURCES};
+pub use rows::{ALL, GET_ALL, GIT_REPOSITORY, IMAGES, KUSTOMIZATION, SOURCES};
 
 use crate::error::Outcome;
 use crate::object::{self, Object};

@@ -72,7 +72,8 @@ const SOURCE_COLUMNS: &[Column] = &[
 
 const NAME: Column = Column::new("Name", |_, object| object::name(object).to_owned());
 
-static GIT_REPOSITORY: Resource = Resource {
+/// A Git repository.
+pub static GIT_REPOSITORY: Resource = Resource {
     kind: source::GitRepository::KIND,
     human: "source git",
     place: Place::Source("git"),
@@ -150,7 +151,8 @@ static EXTERNAL_ARTIFACT: Resource = Resource {
     normalise: through::<source::ExternalArtifact>,
 };
 
-static KUSTOMIZATION: Resource = Resource {
+/// A Kustomization.
+pub static KUSTOMIZATION: Resource = Resource {
     kind: kustomize::Kustomization::KIND,
     human: "kustomization",
     place: Place::Top {

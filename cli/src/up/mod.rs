@@ -132,7 +132,7 @@ fn settings(args: &UpArgs, around: &Surroundings) -> anyhow::Result<Settings> {
         }
     };
     if args.no_local_remotes {
-        repository.remotes.clear();
+        repository.addresses.clear();
     }
     let wanted = Wanted {
         path,
@@ -190,7 +190,7 @@ async fn show(args: &UpArgs, around: &Surroundings, session: &Session) -> anyhow
         }
         let observed = observer.observed();
         let tree = tree::build(&observed);
-        let settled = tree::is_settled(&tree, &observed);
+        let settled = tree::is_settled(&tree, &observed, &session.request);
         if screen.show(tree, jiff::Timestamp::now()).is_err() {
             return Ok(ExitCode::SUCCESS);
         }

@@ -1,9 +1,9 @@
 //! What `sluice up REPO` was given: a local repository, a remote one, or nothing (the example).
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use sluice_git::RemoteUrl;
 
 /// The repository to run.
 #[derive(Debug, Clone)]
@@ -12,8 +12,8 @@ pub struct Repository {
     pub local: Option<PathBuf>,
     /// The URL that the GitRepository carries.
     pub url: String,
-    /// All spellings of the repository's address, reduced by [`remote_key`].
-    pub remotes: BTreeSet<String>,
+    /// The addresses that stand for the repository on this machine: its own and those of its remotes.
+    pub addresses: Vec<String>,
     /// The branch that is checked out, if any.
     pub branch: Option<String>,
 }
@@ -26,7 +26,7 @@ pub fn open(given: &str) -> anyhow::Result<Repository> {
     if let Some(url) = as_url(given) {
         return Ok(Repository {
             local: None,
-            remotes: BTreeSet::new(),
+            addresses: Vec::new(),
             url,
             branch: None,
         });
@@ -60,24 +60,24 @@ fn from_local(repository: &git2::Repository) -> anyhow::Result<Repository> {
         }
         Err(_) => None,
     };
-    let mut remotes = BTreeSet::new();
+    let mut addresses = Vec::new();
     let mut first = None;
     for name in repository.remotes().context("remotes")?.iter() {
         let Ok(Some(name)) = name else { continue };
         let remote = repository.find_remote(name).context("remote")?;
         let Ok(url) = remote.url() else { continue };
-        remotes.extend(remote_key(url));
+        addresses.push(url.to_owned());
         if name == "origin" || first.is_none() {
             first = as_url(url).or(first);
         }
     }
     // Without a remote it still needs an address of a form that the API accepts.
     let url = first.unwrap_or_else(|| local_url(&folder));
-    remotes.extend(remote_key(&url));
+    addresses.push(url.clone());
     Ok(Repository {
         local: Some(folder),
         url,
-        remotes,
+        addresses,
         branch,
     })
 }
@@ -124,59 +124,22 @@ fn as_url(given: &str) -> Option<String> {
     Some(format!("ssh://{host}/{}", path.trim_start_matches('/')))
 }
 
-/// Reduces an address to host and path, so that all spellings of one repository become equal.
-pub fn remote_key(address: &str) -> Option<String> {
-    let url = as_url(address)?;
-    let (_, rest) = url.split_once("://")?;
-    let (authority, path) = rest.split_once('/')?;
-    let host = authority.rsplit('@').next()?.to_ascii_lowercase();
-    let host = host
-        .strip_suffix(":22")
-        .or_else(|| host.strip_suffix(":443"))
-        .unwrap_or(&host)
-        .to_owned();
-    let path = path.trim_matches('/');
-    let path = path.strip_suffix(".git").unwrap_or(path);
-    Some(format!("{host}/{path}"))
-}
-
 impl Repository {
     /// The folder to read instead of `url`, if that is this repository under any of its addresses.
     pub fn folder_for(&self, url: &str) -> Option<&Path> {
         let folder = self.local.as_deref()?;
-        self.remotes.contains(&remote_key(url)?).then_some(folder)
+        let wanted = RemoteUrl::parse(url).ok()?;
+        self.addresses
+            .iter()
+            .filter_map(|address| RemoteUrl::parse_lenient(address).ok())
+            .any(|address| address.same_repository(&wanted))
+            .then_some(folder)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_spelling_of_a_remote_is_the_same() {
-        for spelling in [
-            "https://github.com/acme/fleet",
-            "https://github.com/acme/fleet.git",
-            "https://token@GitHub.com/acme/fleet/",
-            "ssh://git@github.com/acme/fleet.git",
-            "ssh://git@github.com:22/acme/fleet",
-            "git@github.com:acme/fleet.git",
-            "github.com:/acme/fleet",
-        ] {
-            assert_eq!(
-                remote_key(spelling).as_deref(),
-                Some("github.com/acme/fleet"),
-                "{spelling}"
-            );
-        }
-        assert_eq!(
-            remote_key("ssh://git@git.acme.test:2222/fleet").as_deref(),
-            Some("git.acme.test:2222/fleet")
-        );
-        assert_eq!(remote_key("./fleet:x"), None);
-        assert_eq!(remote_key("/srv/fleet"), None);
-        assert_eq!(remote_key("file:///srv/fleet"), None);
-    }
 
     fn repository(folder: &Path, remote: Option<&str>) -> git2::Repository {
         let repository = git2::Repository::init(folder).expect("init");

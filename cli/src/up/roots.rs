@@ -251,7 +251,7 @@ mod tests {
         Repository {
             local: Some(PathBuf::from("/fleet")),
             url: "ssh://git@example.test/acme/fleet".into(),
-            remotes: ["example.test/acme/fleet".to_owned()].into(),
+            addresses: vec!["git@example.test:acme/fleet.git".into()],
             branch: Some("main".into()),
         }
     }

@@ -387,7 +387,7 @@ mod tests {
             draw(&tree(), now(), 40, 5, Paint::Plain),
             "\
 ✔ GitRepository/apps/fleet (main@sha1:01
-► Kustomization/apps/platform  working, 
+► Kustomization/apps/platform  working,\u{20}
 ├─ ► Deployment/apps/gateway  working, 5
 └─ ✔ 2 objects ready
 ◎ Kustomization/apps/shop  waiting for K

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::auth::{Rbac, TokenSigner};
+use crate::objects::service::Allocator;
 use crate::registry::Registry;
 use crate::store::Store;
 
@@ -20,6 +21,8 @@ pub struct App {
     pub registry: Arc<Registry>,
     /// Permissions.
     pub rbac: Arc<Rbac>,
+    /// Addresses and ports of Services.
+    pub services: Arc<Allocator>,
     /// ServiceAccount tokens.
     pub signer: TokenSigner,
     /// The current time.

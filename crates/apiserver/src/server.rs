@@ -14,6 +14,7 @@ use crate::app::{App, Clock};
 use crate::auth::{Rbac, TokenSigner};
 use crate::controllers;
 use crate::http;
+use crate::objects::service::Allocator;
 use crate::pki::{self, Pki, PkiError};
 use crate::registry::Registry;
 use crate::store::{ChangeKind, Store, StoreError};
@@ -136,12 +137,14 @@ impl Server {
         let store = Store::open(state)?;
         let registry = Arc::new(Registry::new(store.clone()));
         let rbac = Arc::new(Rbac::new(&store));
-        follow(&store, registry.clone(), rbac.clone());
+        let services = Arc::new(Allocator::new(&store));
+        follow(&store, registry.clone(), rbac.clone(), services.clone());
         let app = Arc::new(App {
             signer: TokenSigner::new(&pki.token_key).ok_or(Error::TokenKey)?,
             store,
             registry,
             rbac,
+            services,
             clock: config.clock,
             ca: pki.ca,
             admin_token: pki.admin_token,
@@ -208,9 +211,10 @@ fn tls_config(pki: &Pki) -> Result<Arc<rustls::ServerConfig>, Error> {
 }
 
 /// Keeps the registry and the permissions in step with the store.
-fn follow(store: &Store, registry: Arc<Registry>, rbac: Arc<Rbac>) {
+fn follow(store: &Store, registry: Arc<Registry>, rbac: Arc<Rbac>, services: Arc<Allocator>) {
     store.observe(Box::new(move |table, change| {
         rbac.follow(table, change);
+        services.follow(table, change);
         if &*table.name == "customresourcedefinitions.apiextensions.k8s.io" {
             let object = (change.kind == ChangeKind::Put).then_some(&*change.object);
             registry.custom_changed(change.object.name(), object);

@@ -37,8 +37,6 @@ pub struct Clients {
 impl Clients {
     /// The client for these settings.
     ///
-    /// `uses_tls` is false for plain HTTP, where broken TLS settings do no harm.
-    ///
     /// # Errors
     /// When certificates or the proxy cannot be used.
     fn get(&self, tls: &Tls, proxy: Option<&Proxy>) -> Result<reqwest::Client, TransportError> {
@@ -47,7 +45,7 @@ impl Clients {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = build(tls, proxy)?;
+        let client = client(tls, proxy)?;
         if clients.len() >= MAX_CLIENTS {
             clients.clear();
         }
@@ -56,7 +54,11 @@ impl Clients {
     }
 }
 
-fn build(tls: &Tls, proxy: Option<&Proxy>) -> Result<reqwest::Client, TransportError> {
+/// An HTTP client with these settings.
+///
+/// # Errors
+/// When certificates or the proxy cannot be used.
+pub fn client(tls: &Tls, proxy: Option<&Proxy>) -> Result<reqwest::Client, TransportError> {
     let configuration = |text: String| TransportError::Configuration(text);
     let mut builder = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(30))

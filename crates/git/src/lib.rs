@@ -32,6 +32,7 @@ mod socks;
 pub mod ssh;
 pub mod submodule;
 pub mod url;
+pub mod verify;
 
 pub use advertisement::Advertisement;
 pub use auth::{HttpAuth, Proxy, Secret, SshAuth, Tls};

@@ -368,7 +368,10 @@ fn validate(frame: &Frame<'_>, operand: Operand, wanted: Type) -> Exec<Operand> 
         return Ok(operand);
     }
     match operand.value.type_of() {
-        Some(of) if of.assignable_to(&wanted) => Ok(Operand::plain(operand.value)),
+        Some(of) if of.assignable_to(&wanted) => Ok(Operand::plain(match operand.value {
+            Value::Map(map) => Value::Map(map.as_type(wanted)),
+            other => other,
+        })),
         Some(of) => Err(frame.error(format!("wrong type for value; expected {wanted}; got {of}"))),
         None => Err(frame.error(format!(
             "wrong type for value; expected {wanted}; got {}",

@@ -40,4 +40,4 @@ pub use text::Str;
 pub use types::{
     ANY_MAP, ANY_SLICE, BYTES, Kind, Method, Named, STRING_MAP, STRING_SLICE, Type, Under,
 };
-pub use value::{Entries, IntType, List, Map, Object, UintType, Value};
+pub use value::{Entries, IntType, List, Map, Object, Serial, UintType, Value};

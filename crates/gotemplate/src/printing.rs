@@ -288,7 +288,14 @@ impl<'o> Printer<'o> {
                 self.text(name.as_bytes(), 's');
                 return Ok(());
             }
-            'p' => return self.bad_verb(value, verb),
+            'p' => {
+                // An address, which nobody can rely on.
+                if matches!(value, Value::List(_) | Value::Map(_) | Value::Bytes(_)) {
+                    self.pad(b"0xc000010000");
+                    return Ok(());
+                }
+                return self.bad_verb(value, verb);
+            }
             _ => {}
         }
         if value.is_nil() {

@@ -46,6 +46,8 @@ impl RegexpError {
 #[derive(Debug, Clone)]
 pub struct Regexp {
     engine: Regex,
+    /// Names of the groups; Go lets a name occur twice, Rust does not.
+    names: Vec<Option<String>>,
 }
 
 impl Regexp {
@@ -54,7 +56,7 @@ impl Regexp {
     /// # Errors
     /// [`RegexpError`] with Go's text.
     pub fn new(expression: &str) -> Result<Self, RegexpError> {
-        let rust = translate(expression)?;
+        let (rust, names) = translate_with_names(expression)?;
         let engine = RegexBuilder::new(&rust)
             .size_limit(SIZE_LIMIT)
             .dfa_size_limit(SIZE_LIMIT)
@@ -63,7 +65,7 @@ impl Regexp {
                 kind: "expression too large",
                 part: expression.to_owned(),
             })?;
-        Ok(Regexp { engine })
+        Ok(Regexp { engine, names })
     }
 
     /// Whether the expression matches anywhere in `text`.
@@ -89,11 +91,8 @@ impl Regexp {
     }
 
     /// Returns the names of the groups, group 0 first.
-    pub fn group_names(&self) -> Vec<Option<String>> {
-        self.engine
-            .capture_names()
-            .map(|n| n.map(str::to_owned))
-            .collect()
+    pub fn group_names(&self) -> &[Option<String>] {
+        &self.names
     }
 
     /// Returns at most `n` matches as ranges of bytes, all of them for `n < 0`.
@@ -129,7 +128,6 @@ impl Regexp {
         if !replacement.contains(&b'$') {
             return self.replace_all_literal(text, replacement);
         }
-        let names = self.group_names();
         let mut out = Vec::with_capacity(text.len());
         let mut copied = 0;
         for (start, end) in self.find_all(text, -1) {
@@ -137,7 +135,7 @@ impl Regexp {
             if let Some(groups) = self.engine.captures_at(text, start) {
                 let groups: Vec<Option<&[u8]>> =
                     groups.iter().map(|g| g.map(|m| m.as_bytes())).collect();
-                expand(&mut out, replacement, &groups, &names);
+                expand(&mut out, replacement, &groups, &self.names);
             }
             copied = end;
         }
@@ -209,12 +207,16 @@ pub fn expand(
             continue;
         };
         rest = &rest[length..];
-        let index = if !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()) {
-            name.parse().ok()
+        let group = if name.bytes().all(|b| b.is_ascii_digit()) {
+            name.parse().ok().and_then(|i: usize| *groups.get(i)?)
         } else {
-            names.iter().position(|n| n.as_deref() == Some(&name))
+            // Of groups with one name, the first that took part counts.
+            names
+                .iter()
+                .zip(groups)
+                .find_map(|(known, group)| group.filter(|_| known.as_deref() == Some(&name)))
         };
-        if let Some(Some(group)) = index.and_then(|i: usize| groups.get(i)) {
+        if let Some(group) = group {
             out.extend_from_slice(group);
         }
     }
@@ -262,11 +264,15 @@ pub fn quote_meta(text: &[u8]) -> Str {
 /// # Errors
 /// [`RegexpError`] where Go would refuse the expression.
 pub fn translate(expression: &str) -> Result<String, RegexpError> {
+    translate_with_names(expression).map(|(rust, _)| rust)
+}
+
+fn translate_with_names(expression: &str) -> Result<(String, Vec<Option<String>>), RegexpError> {
     let mut translator = Translator {
         whole: expression,
         rest: expression,
         out: String::with_capacity(expression.len() + 16),
-        names: Vec::new(),
+        names: vec![None],
         depth: 0,
         multi_line: vec![false],
     };
@@ -277,14 +283,14 @@ pub fn translate(expression: &str) -> Result<String, RegexpError> {
             part: expression.to_owned(),
         });
     }
-    Ok(translator.out)
+    Ok((translator.out, translator.names))
 }
 
 struct Translator<'e> {
     whole: &'e str,
     rest: &'e str,
     out: String,
-    names: Vec<String>,
+    names: Vec<Option<String>>,
     depth: usize,
     /// Whether `(?m)` holds, per open group.
     multi_line: Vec<bool>,
@@ -307,22 +313,25 @@ impl<'e> Translator<'e> {
         Some(c)
     }
 
-    /// Everything up to the end or the closing parenthesis.
-    fn alternatives(&mut self) -> Step {
+    /// Everything up to the end or the closing parenthesis. Returns how often,
+    /// at most, counted repetitions inside each other repeat something.
+    fn alternatives(&mut self) -> Result<u32, RegexpError> {
+        let mut largest = 1;
+        let mut element = 1;
         let mut last_repeat: Option<&'e str> = None;
         let mut repeatable = false;
         while let Some(c) = self.rest.chars().next() {
             let here = self.rest;
             let mut this_repeat = None;
             match c {
-                ')' => return Ok(()),
+                ')' => return Ok(largest),
                 '|' => {
                     self.next();
                     self.out.push('|');
                     repeatable = false;
                 }
                 '(' => {
-                    repeatable = self.group()?;
+                    (repeatable, element) = self.group()?;
                 }
                 '[' => {
                     self.class()?;
@@ -369,10 +378,15 @@ impl<'e> Translator<'e> {
                         }
                         let lazy = self.take_lazy();
                         let whole = &here[..here.len() - self.rest.len()];
+                        let most = max.unwrap_or(min);
                         let too_large = min > MAX_REPEAT
                             || max.is_some_and(|max| max > MAX_REPEAT || max < min);
                         if too_large {
                             return refuse("invalid repeat count", &here[..length]);
+                        }
+                        element = most.max(1).saturating_mul(element);
+                        if most >= 2 && element > MAX_REPEAT {
+                            return refuse("invalid repeat count", whole);
                         }
                         if let Some(before) = last_repeat {
                             let both = format!("{before}{whole}");
@@ -396,9 +410,13 @@ impl<'e> Translator<'e> {
                     repeatable = true;
                 }
             }
+            if this_repeat.is_none() && c != '(' {
+                element = 1;
+            }
+            largest = largest.max(element);
             last_repeat = this_repeat;
         }
-        Ok(())
+        Ok(largest)
     }
 
     fn take_lazy(&mut self) -> &'static str {
@@ -433,8 +451,9 @@ impl<'e> Translator<'e> {
         Some((min, max, close + 1))
     }
 
-    /// Reads a group; returns whether something to repeat came out of it.
-    fn group(&mut self) -> Result<bool, RegexpError> {
+    /// Reads a group; returns whether something to repeat came out of it, and
+    /// what [`alternatives`](Self::alternatives) said about it.
+    fn group(&mut self) -> Result<(bool, u32), RegexpError> {
         if self.depth >= MAX_DEPTH {
             return refuse("expression nests too deeply", self.whole);
         }
@@ -448,30 +467,38 @@ impl<'e> Translator<'e> {
             if let Some((opening, rest)) = named
                 && (!rest.starts_with(['=', '!']) || opening == "(?P<")
             {
-                return self.named_group(start, opening, rest).map(|()| true);
+                return self
+                    .named_group(start, opening, rest)
+                    .map(|count| (true, count));
             }
             return self.flags(start, body, outer_multi_line);
         }
         self.next();
+        self.names.push(None);
         self.out.push('(');
-        self.inside_group(start, outer_multi_line)?;
-        Ok(true)
+        let count = self.inside_group(outer_multi_line)?;
+        Ok((true, count))
     }
 
-    fn inside_group(&mut self, _start: &str, multi_line: bool) -> Step {
+    fn inside_group(&mut self, multi_line: bool) -> Result<u32, RegexpError> {
         self.depth += 1;
         self.multi_line.push(multi_line);
-        self.alternatives()?;
+        let count = self.alternatives()?;
         self.multi_line.pop();
         self.depth -= 1;
         if self.next() != Some(')') {
             return refuse("missing closing )", self.whole);
         }
         self.out.push(')');
-        Ok(())
+        Ok(count)
     }
 
-    fn named_group(&mut self, start: &'e str, opening: &str, rest: &'e str) -> Step {
+    fn named_group(
+        &mut self,
+        start: &'e str,
+        opening: &str,
+        rest: &'e str,
+    ) -> Result<u32, RegexpError> {
         let Some(end) = rest.find('>') else {
             return refuse("invalid named capture", start);
         };
@@ -484,23 +511,20 @@ impl<'e> Translator<'e> {
         if !valid {
             return refuse("invalid named capture", whole);
         }
-        if self.names.iter().any(|known| known == name) {
-            return refuse("duplicate capture group name", name);
-        }
-        self.names.push(name.to_owned());
+        self.names.push(Some(name.to_owned()));
         self.rest = &rest[end + 1..];
-        // Rust wants a name to start with a letter or underscore.
-        if name.starts_with(|c: char| c.is_ascii_digit()) {
-            self.out.push('(');
-        } else {
-            self.out.push_str(&format!("(?P<{name}>"));
-        }
+        self.out.push('(');
         let multi_line = self.multi_line.last().copied().unwrap_or(false);
-        self.inside_group(start, multi_line)
+        self.inside_group(multi_line)
     }
 
     /// Reads `(?flags)` or `(?flags:…)`.
-    fn flags(&mut self, start: &'e str, body: &'e str, outer: bool) -> Result<bool, RegexpError> {
+    fn flags(
+        &mut self,
+        start: &'e str,
+        body: &'e str,
+        outer: bool,
+    ) -> Result<(bool, u32), RegexpError> {
         let mut on = String::new();
         let mut off = String::new();
         let mut negative = false;
@@ -530,16 +554,16 @@ impl<'e> Translator<'e> {
                         if let Some(top) = self.multi_line.last_mut() {
                             *top = multi_line;
                         }
-                        return Ok(false);
+                        return Ok((false, 1));
                     }
                     self.out.push_str(&format!("(?{on}{minus}{off}:"));
-                    self.inside_group(start, multi_line)?;
-                    return Ok(true);
+                    let count = self.inside_group(multi_line)?;
+                    return Ok((true, count));
                 }
                 _ => return refuse("invalid or unsupported Perl syntax", upto),
             }
         }
-        refuse("missing closing )", self.whole)
+        refuse("invalid or unsupported Perl syntax", start)
     }
 
     fn escape(&mut self) -> Step {
@@ -559,7 +583,6 @@ impl<'e> Translator<'e> {
             'S' => Some(r"[^\t\n\x0C\r ]"),
             'w' => Some("[0-9A-Za-z_]"),
             'W' => Some("[^0-9A-Za-z_]"),
-            'C' => Some("(?s-u:.)"),
             _ => None,
         };
         if let Some(rust) = perl {
@@ -714,15 +737,6 @@ impl<'e> Translator<'e> {
                 self.next();
                 self.out.push(']');
                 return Ok(());
-            }
-            // A dash is a literal only at the ends, or before a class.
-            if c == '-' && !first && !self.rest.starts_with("-]") {
-                let mut after = self.rest[1..].chars();
-                let next = after.next();
-                if next.is_none() || !after.as_str().is_empty() || next.is_some() {
-                    let end = 1 + next.map_or(0, char::len_utf8);
-                    return refuse("invalid character class range", &self.rest[..end]);
-                }
             }
             first = false;
             if self.rest.starts_with("[:")
@@ -879,13 +893,14 @@ mod tests {
             ("a{1001}", "invalid repeat count: `{1001}`"),
             ("a{2,1}", "invalid repeat count: `{2,1}`"),
             ("(?=a)", "invalid or unsupported Perl syntax: `(?=`"),
-            ("(?<!a)", "invalid or unsupported Perl syntax: `(?<`"),
+            ("(?<!a)", "invalid named capture: `(?<!a)`"),
+            ("(?i", "invalid or unsupported Perl syntax: `(?i`"),
+            ("(a{100}){100}", "invalid repeat count: `{100}`"),
             (r"\1", r"invalid escape sequence: `\1`"),
             (r"\y", r"invalid escape sequence: `\y`"),
             ("\\", "trailing backslash at end of expression: ``"),
             ("[z-a]", "invalid character class range: `z-a`"),
             (r"\p{Foo}", r"invalid character class range: `\p{Foo}`"),
-            ("(?P<a>.)(?P<a>.)", "duplicate capture group name: `a`"),
         ] {
             assert_eq!(error(expression), format!("error parsing regexp: {want}"));
         }

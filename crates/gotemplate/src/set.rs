@@ -62,6 +62,11 @@ impl TemplateSet {
         }
     }
 
+    /// Whether the set stands on no other.
+    pub fn is_root(&self) -> bool {
+        self.parent.is_none()
+    }
+
     /// Returns the name given to the set.
     pub fn name(&self) -> &str {
         &self.name

@@ -246,8 +246,8 @@ pub fn parse_int(text: &str) -> Result<i64, NumberError> {
     i64::try_from(magnitude).map_err(|_| NumberError::Range)
 }
 
-/// Underscores may stand only between digits or after a base prefix.
-fn underscores_well_placed(text: &str) -> bool {
+/// Whether underscores stand only between digits or after a base prefix.
+pub fn underscores_well_placed(text: &str) -> bool {
     let mut bytes = text.as_bytes();
     if let Some(b'+' | b'-') = bytes.first() {
         bytes = &bytes[1..];

@@ -111,8 +111,9 @@ pub struct Named {
     pub text: Option<fn(&Value) -> String>,
     /// How an action prints it when only the pointer has such a method.
     pub action_text: Option<fn(&Value) -> String>,
-    /// The methods that templates may call.
-    pub methods: &'static [Method],
+    /// The methods that templates may call. A function, so that methods may
+    /// mention their own type.
+    pub methods: fn() -> &'static [Method],
 }
 
 /// What a named type is underneath.

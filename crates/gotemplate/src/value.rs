@@ -86,8 +86,26 @@ pub trait Object {
         Value::Nil
     }
 
+    /// Returns what JSON and YAML write for the object: by default its fields,
+    /// or what it holds.
+    fn serial(&self) -> Serial {
+        match self.named().under {
+            Under::Type(_) => Serial::Value(self.plain()),
+            Under::Struct | Under::Pointer => Serial::Fields(self.fields()),
+        }
+    }
+
     /// Returns the object for downcasting by the host's own functions.
     fn as_any(&self) -> &dyn Any;
+}
+
+/// What a host object is written as in JSON, YAML and the like.
+#[derive(Debug, Clone)]
+pub enum Serial {
+    /// As another value.
+    Value(Value),
+    /// As an object with these keys, in this order.
+    Fields(Vec<(&'static str, Value)>),
 }
 
 /// An immutable slice with its type.
@@ -135,15 +153,18 @@ impl List {
     }
 }
 
-/// A map that is shared by reference.
+/// A map that is shared by reference. Its type belongs to the reference: Go
+/// converts a named map type where a plain one is wanted.
 #[derive(Clone)]
-pub struct Map(Rc<MapData>);
+pub struct Map {
+    data: Rc<MapData>,
+    of: Type,
+}
 
 /// The entries of a [`Map`], in the order in which templates range over them.
 pub type Entries = BTreeMap<Str, Value>;
 
 struct MapData {
-    of: Type,
     is_nil: bool,
     entries: RefCell<Entries>,
 }
@@ -156,68 +177,80 @@ impl Map {
 
     /// Makes a map of type `of` (a map type, possibly named).
     pub fn typed(of: Type, entries: Entries) -> Self {
-        Map(Rc::new(MapData {
+        Map {
+            data: Rc::new(MapData {
+                is_nil: false,
+                entries: RefCell::new(entries),
+            }),
             of,
-            is_nil: false,
-            entries: RefCell::new(entries),
-        }))
+        }
     }
 
     /// Makes a nil map, which has no entries and takes none.
     pub fn nil(of: Type) -> Self {
-        Map(Rc::new(MapData {
+        Map {
+            data: Rc::new(MapData {
+                is_nil: true,
+                entries: RefCell::default(),
+            }),
             of,
-            is_nil: true,
-            entries: RefCell::default(),
-        }))
+        }
+    }
+
+    /// The same map as another type.
+    pub fn as_type(&self, of: Type) -> Self {
+        Map {
+            data: Rc::clone(&self.data),
+            of,
+        }
     }
 
     /// Returns the type of the map.
     pub fn map_type(&self) -> Type {
-        self.0.of
+        self.of
     }
 
     /// Whether the map is nil rather than merely empty.
     pub fn is_nil(&self) -> bool {
-        self.0.is_nil
+        self.data.is_nil
     }
 
     /// Whether both are the same map, not merely equal ones.
     pub fn same(&self, other: &Map) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
+        Rc::ptr_eq(&self.data, &other.data)
     }
 
     /// Borrows the entries. The borrow must end before anything else may change
     /// the map.
     pub fn entries(&self) -> Ref<'_, Entries> {
-        self.0.entries.borrow()
+        self.data.entries.borrow()
     }
 
     /// Returns a copy of one entry.
     pub fn get(&self, key: &[u8]) -> Option<Value> {
-        self.0.entries.borrow().get(key).cloned()
+        self.data.entries.borrow().get(key).cloned()
     }
 
     /// Sets one entry. A nil map takes none, which the caller must have ruled out.
     pub fn insert(&self, key: impl Into<Str>, value: impl Into<Value>) {
-        if !self.0.is_nil {
-            self.0.entries.borrow_mut().insert(key.into(), value.into());
+        if !self.data.is_nil {
+            self.data.entries.borrow_mut().insert(key.into(), value.into());
         }
     }
 
     /// Removes one entry.
     pub fn remove(&self, key: &[u8]) -> Option<Value> {
-        self.0.entries.borrow_mut().remove(key)
+        self.data.entries.borrow_mut().remove(key)
     }
 
     /// Removes all entries and returns them; breaks cycles.
     pub fn take(&self) -> Entries {
-        self.0.entries.take()
+        self.data.entries.take()
     }
 
     /// Returns a shallow copy of the entries.
     pub fn snapshot(&self) -> Vec<(Str, Value)> {
-        self.0
+        self.data
             .entries
             .borrow()
             .iter()
@@ -227,12 +260,12 @@ impl Map {
 
     /// Returns the number of entries.
     pub fn len(&self) -> usize {
-        self.0.entries.borrow().len()
+        self.data.entries.borrow().len()
     }
 
     /// Whether the map has no entries.
     pub fn is_empty(&self) -> bool {
-        self.0.entries.borrow().is_empty()
+        self.data.entries.borrow().is_empty()
     }
 }
 
@@ -252,8 +285,8 @@ fn dismantle(mut pending: Vec<Value>) {
                     pending.append(&mut data.items);
                 }
             }
-            Value::Map(Map(rc)) => {
-                if let Ok(data) = Rc::try_unwrap(rc) {
+            Value::Map(map) => {
+                if let Ok(data) = Rc::try_unwrap(map.data) {
                     pending.extend(data.entries.take().into_values());
                 }
             }
@@ -386,7 +419,7 @@ impl Value {
             Value::Int(IntType::Named(named), _) => named,
             _ => return None,
         };
-        named.methods.iter().find(|m| m.name.as_bytes() == name)
+        (named.methods)().iter().find(|m| m.name.as_bytes() == name)
     }
 
     /// Returns how the value prints itself, if its type says so.
@@ -499,6 +532,18 @@ impl From<Str> for Value {
 impl From<Map> for Value {
     fn from(map: Map) -> Self {
         Value::Map(map)
+    }
+}
+
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Value::Map(self.clone()).fmt(f)
+    }
+}
+
+impl fmt::Debug for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Value::List(self.clone()).fmt(f)
     }
 }
 

@@ -1,1 +1,109 @@
 //! kustomize build, native: a pure function from files to objects.
+//!
+//! [`build`] makes of a directory with a kustomization file what
+//! `kustomize build` v5.8.1 makes of it: the same objects in the same order,
+//! and with [`Build::to_yaml`] the same bytes. It reads through a
+//! [`FileSystem`] and keeps no state, so that builds can run on all cores at
+//! once; URLs and charts go through traits that the caller may leave out.
+//!
+//! What it is not: an editor of kustomization files, or a host for plugins
+//! that are programs or containers; those are refused.
+
+mod build;
+mod config;
+mod crds;
+mod disk;
+mod error;
+mod fieldpath;
+mod fieldspec;
+mod fs;
+mod generate;
+mod git_url;
+mod gojson;
+mod hash;
+mod helm;
+mod id;
+mod jsonpatch;
+mod kustomization;
+mod loader;
+mod merge;
+mod nameref;
+mod node;
+mod options;
+mod output;
+mod parse;
+mod plugins;
+mod read;
+mod replacement;
+mod resmap;
+mod resource;
+mod schema;
+mod selector;
+mod sort;
+mod structured;
+mod transform;
+mod vars;
+mod yaml3;
+
+pub use disk::DiskFs;
+pub use error::{Error, Errors};
+pub use fs::{FileSystem, FsError, MemoryFs, clean as clean_path};
+pub use git_url::RepoSpec;
+pub use helm::{ChartRequest, HelmInflator};
+pub use id::{Gvk, ResId};
+pub use kustomization::*;
+pub use options::{Checkout, LoadRestrictions, Options, RemoteError, RemoteLoader, Reorder};
+pub use resource::Origin;
+pub use schema::SchemaMode;
+
+use serde_json::Value;
+
+/// The outcome of a build.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Build {
+    /// The objects, in the order of the output.
+    pub resources: Vec<Resource>,
+    /// What kustomize would say on standard error, one a line.
+    pub warnings: Vec<String>,
+}
+
+/// An object and where it came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resource {
+    /// The object.
+    pub object: Value,
+    /// Its file and line, or its generator.
+    pub origin: std::sync::Arc<Origin>,
+}
+
+impl Build {
+    /// The objects as kustomize prints them.
+    ///
+    /// # Errors
+    /// A text with control characters that YAML cannot carry.
+    pub fn to_yaml(&self) -> Result<String, Errors> {
+        sluice_yaml::write_documents(self.resources.iter().map(|resource| &resource.object))
+            .map_err(|error| Errors {
+                errors: vec![Error::new(error.to_string(), None)],
+                warnings: Vec::new(),
+            })
+    }
+}
+
+/// Builds the directory at `path`, an absolute path in `fs`, or the repository
+/// at a URL.
+///
+/// # Errors
+/// Every problem that could be found in one pass, worded as kustomize words
+/// them.
+pub fn build(fs: &dyn FileSystem, path: &str, options: &Options<'_>) -> Result<Build, Errors> {
+    let finished = build::run(fs, path, options)?;
+    Ok(Build {
+        resources: finished
+            .resources
+            .into_iter()
+            .map(|(object, origin)| Resource { object, origin })
+            .collect(),
+        warnings: finished.warnings,
+    })
+}

@@ -85,6 +85,8 @@ pub struct Mark {
     pub content: u64,
     /// Hashes of the labels and annotations of the manifest.
     pub pairs: Box<[u64]>,
+    /// Whose it was then.
+    pub owner: Option<Owner>,
 }
 
 /// What a live object may have become in the meantime.
@@ -96,6 +98,8 @@ pub enum Compared {
     Older,
     /// Something changed.
     Different,
+    /// Its labels name another owner now, who has applied it since.
+    Taken,
 }
 
 impl Mark {
@@ -106,6 +110,7 @@ impl Mark {
             version: answer.version,
             content: answer.content,
             pairs: drift::pair_hashes(manifest),
+            owner: answer.owner.clone(),
         }
     }
 
@@ -113,6 +118,8 @@ impl Mark {
     pub fn compare(&self, now: &Observed) -> Compared {
         if now.version != 0 && now.version < self.version {
             Compared::Older
+        } else if now.owner.is_some() && now.owner != self.owner {
+            Compared::Taken
         } else if now.uid == self.uid
             && now.content == self.content
             && drift::contains_all(&now.pairs, &self.pairs)
@@ -206,6 +213,16 @@ mod tests {
             live["metadata"]["generation"] = json!(2);
             assert_eq!(mark.compare(&look(&live, depth)), Compared::Different);
         }
+    }
+
+    #[test]
+    fn an_object_of_another_owner_is_told_apart() {
+        let mark = Mark::new(&json!({}), &look(&deployment(), Depth::Content));
+        let mut live = deployment();
+        live["metadata"]["resourceVersion"] = json!("6");
+        live["metadata"]["labels"] = json!({"l": "1", "kustomize.toolkit.fluxcd.io/name": "b",
+            "kustomize.toolkit.fluxcd.io/namespace": "c"});
+        assert_eq!(mark.compare(&look(&live, Depth::Content)), Compared::Taken);
     }
 
     #[test]

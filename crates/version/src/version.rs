@@ -212,6 +212,17 @@ impl Version {
         Ok(version.respelled())
     }
 
+    /// Returns this version with another pre-release (empty for none).
+    ///
+    /// # Errors
+    /// [`VersionError`] when the text cannot be a pre-release.
+    pub fn with_prerelease(&self, pre: &str) -> Result<Self, VersionError> {
+        validate_prerelease(pre)?;
+        let mut version = self.clone();
+        version.pre = pre.to_owned();
+        Ok(version.respelled())
+    }
+
     /// Returns the next major version: pre-release and metadata are dropped.
     pub fn inc_major(&self) -> Self {
         self.incremented(self.major.wrapping_add(1), 0, 0)

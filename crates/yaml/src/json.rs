@@ -131,7 +131,7 @@ impl Converter {
                 other => plain_value(other, text, self.dialect, node),
             },
             None | Some("!!str" | "!") => Ok(Value::String(text.to_owned())),
-            Some("!!binary") => decode_binary(text, node).map(Value::String),
+            Some("!!binary") => decode_binary(text).map(Value::String),
             Some(tag) => {
                 let resolved = self.tagged(node, tag, text)?;
                 plain_value(resolved, text, self.dialect, node)
@@ -207,7 +207,7 @@ impl Converter {
         } else {
             match key.tag() {
                 None | Some("!!str" | "!") => Resolved::Str,
-                Some("!!binary") => return Ok((decode_binary(text, key)?, KeyType::Str)),
+                Some("!!binary") => return Ok((decode_binary(text)?, KeyType::Str)),
                 Some(tag) => self.tagged(key, tag, text)?,
             }
         };
@@ -321,7 +321,7 @@ impl Converter {
             }
             None | Some("!!str") => true,
             Some("!") => matches!(resolve(text, Booleans::Yaml12), Resolved::Str),
-            Some("!!binary") => return decode_binary(text, key).map(Some),
+            Some("!!binary") => return decode_binary(text).map(Some),
             Some(tag) => {
                 self.tagged(key, tag, text)?;
                 false
@@ -403,8 +403,12 @@ fn plain_value(
     })
 }
 
-/// Decodes `!!binary`; what is not UTF-8 becomes U+FFFD, as Go's JSON has it.
-pub(crate) fn decode_binary(text: &str, node: &Node<'_>) -> Result<String, Error> {
+/// Decodes the text of a `!!binary` scalar; what is not UTF-8 becomes U+FFFD,
+/// as Go's JSON has it.
+///
+/// # Errors
+/// The text is not base64.
+pub fn decode_binary(text: &str) -> Result<String, Error> {
     const ENGINE: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,
         GeneralPurposeConfig::new()
@@ -417,7 +421,7 @@ pub(crate) fn decode_binary(text: &str, node: &Node<'_>) -> Result<String, Error
         Err(_) => Err(Error::new(
             ErrorKind::Composer,
             "!!binary value contains invalid base64 data",
-            Some(node.span.start),
+            None,
         )),
     }
 }

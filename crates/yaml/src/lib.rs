@@ -32,20 +32,28 @@ mod node;
 mod resolve;
 mod scan;
 mod sort;
+mod styled;
 mod timestamp;
 
 pub use compose::Documents;
 pub use decode::decode;
 pub use emit::{to_string, write_documents};
 pub use error::{Error, ErrorKind, Mark, Span};
-pub use json::{Dialect, number_from_f64, to_json};
+pub use json::{Dialect, decode_binary, number_from_f64, to_json};
 pub use limits::Limits;
 pub use node::{CollectionStyle, Document, Kind, Node, Props};
 pub use resolve::{Booleans, Resolved, resolve};
 pub use scan::{Comment, ScalarStyle};
 pub use sort::compare_keys;
+pub use styled::{Spot, write_styled};
 
 use serde_json::Value;
+
+/// The RFC 3339 text of a YAML timestamp, as Go writes it into JSON; `None`
+/// when the text is not one.
+pub fn timestamp_to_rfc3339(text: &str) -> Option<String> {
+    timestamp::parse(text).map(timestamp::Timestamp::to_rfc3339)
+}
 
 /// Parses every document of a stream, empty ones included.
 ///

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::auth::User;
-use crate::objects::{self, DryRun, FieldValidation, Patch, Write};
+use crate::objects::{self, Body, DryRun, FieldValidation, Write};
 use crate::registry::{Index, Resource};
 use crate::status::{Result, Status};
 use crate::store::Object;
@@ -77,7 +77,10 @@ impl<'a> Actor<'a> {
         value: Value,
     ) -> Result<Arc<Object>> {
         let resource = self.resource(table)?;
-        objects::create(&mut self.write(resource, namespace, "", ""), value)
+        objects::create(
+            &mut self.write(resource, namespace, "", ""),
+            Body::Value(value, Vec::new()),
+        )
     }
 
     /// Changes an object or a subresource of it.
@@ -93,9 +96,21 @@ impl<'a> Actor<'a> {
         change: &(dyn Fn(&mut Value) -> Result<()> + Sync),
     ) -> Result<Arc<Object>> {
         let resource = self.resource(table)?;
-        objects::update(
+        objects::change(
             &mut self.write(resource, namespace, name, subresource),
-            &Patch::With(change),
+            change,
+        )
+    }
+
+    /// Replaces the finalizers of a namespace's spec.
+    ///
+    /// # Errors
+    /// As a client would get.
+    pub fn finalize(&self, name: &str, finalizers: &[String]) -> Result<Arc<Object>> {
+        let resource = self.resource("namespaces")?;
+        objects::finalize(
+            &mut self.write(resource, None, name, "finalize"),
+            finalizers,
         )
     }
 

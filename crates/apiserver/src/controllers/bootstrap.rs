@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::Actor;
-use super::namespace;
-use crate::app::App;
+use super::{namespace, volume};
+use crate::app::{App, time_text};
 use crate::auth;
 
 /// The namespaces of every cluster.
@@ -32,6 +32,84 @@ pub fn ensure(app: &App) {
         };
         ensure_object(&actor, app, table, None, object);
     }
+    for (table, namespace, object) in others(app) {
+        ensure_object(&actor, app, table, namespace, object);
+    }
+}
+
+/// The node that takes all pods.
+const NODE: &str = "sluice";
+
+/// Objects beside namespaces and roles: table, namespace, object.
+fn others(app: &App) -> Vec<(&'static str, Option<&'static str>, Value)> {
+    let now = time_text(app.now());
+    let capacity = json!({"cpu": "64", "memory": "256Gi", "pods": "10k"});
+    let condition = |kind: &str, value: &str, reason: &str, message: &str| {
+        json!({
+            "type": kind, "status": value, "reason": reason, "message": message,
+            "lastHeartbeatTime": now, "lastTransitionTime": now,
+        })
+    };
+    let arch = match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        _ => "amd64",
+    };
+    let version = concat!("sluice-", env!("CARGO_PKG_VERSION"));
+    let priority = |name: &str, value: i64, text: &str| {
+        (
+            "priorityclasses.scheduling.k8s.io",
+            None,
+            json!({"metadata": {"name": name}, "value": value, "description": text, "preemptionPolicy": "PreemptLowerPriority"}),
+        )
+    };
+    let node = json!({
+        "metadata": {
+            "name": NODE,
+            "labels": {
+                "beta.kubernetes.io/arch": arch, "beta.kubernetes.io/os": "linux", "kubernetes.io/arch": arch,
+                "kubernetes.io/hostname": NODE, "kubernetes.io/os": "linux",
+            },
+            "annotations": {"sluice.dev/node": "simulated"},
+        },
+        "status": {
+            "capacity": capacity, "allocatable": capacity,
+            "conditions": [
+                condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+                condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+                condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+                condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+            ],
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": NODE}],
+            "nodeInfo": {
+                "architecture": arch, "bootID": "", "containerRuntimeVersion": version, "kernelVersion": version,
+                "kubeProxyVersion": "", "kubeletVersion": version, "machineID": "", "operatingSystem": "linux",
+                "osImage": "", "systemUUID": "",
+            },
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
+        },
+    });
+    let class = json!({
+        "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+        "provisioner": volume::PROVISIONER, "reclaimPolicy": "Delete", "volumeBindingMode": "Immediate",
+        "allowVolumeExpansion": true,
+    });
+    let service = json!({
+        "metadata": {"name": "kubernetes", "labels": {"component": "apiserver", "provider": "kubernetes"}},
+        "spec": {
+            "clusterIP": "10.96.0.1", "type": "ClusterIP", "sessionAffinity": "None",
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": app.address.port()}],
+        },
+    });
+    let critical = "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.";
+    let node_critical =
+        "Used for system critical pods that must not be moved from their current node.";
+    vec![
+        ("nodes", None, node),
+        ("storageclasses.storage.k8s.io", None, class),
+        ("services", Some("default"), service),
+        priority("system-node-critical", 2_000_001_000, node_critical),
+        priority("system-cluster-critical", 2_000_000_000, critical),
+    ]
 }
 
 fn ensure_object(actor: &Actor<'_>, app: &App, table: &str, namespace: Option<&str>, value: Value) {

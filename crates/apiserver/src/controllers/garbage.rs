@@ -15,7 +15,7 @@ use crate::store::{Change, ChangeKind, Object, Table};
 use crate::verbs::delete::{DeleteOptions, FOREGROUND_FINALIZER, ORPHAN_FINALIZER, Propagation};
 
 /// Table and key of an object.
-type Place = (Arc<str>, Arc<str>);
+pub(super) type Place = (Arc<str>, Arc<str>);
 
 /// Who depends on whom.
 #[derive(Default)]
@@ -75,9 +75,30 @@ impl Graph {
             .insert(object.uid.clone(), place.clone())
             .is_some();
         let fresh = !known && !object.owners.is_empty();
-        if fresh || object.deleting || !before.is_empty() {
+        let before_deleting = change.before.as_ref().is_some_and(|before| before.deleting);
+        if fresh || (object.deleting && !before_deleting) || self.waits(object) {
             queue.add((Kind::Garbage, name(&place)));
         }
+    }
+
+    /// The objects of a table that name this uid as an owner, by key.
+    pub fn dependents(&self, app: &App, uid: &str, table: &str) -> Vec<Arc<Object>> {
+        let all = self.dependents.get(uid).into_iter().flatten();
+        let own = all.filter(|(name, _)| **name == *table);
+        own.filter_map(|(name, key)| app.store.table(name).get(key))
+            .collect()
+    }
+
+    /// Where the object of this uid is.
+    pub fn place(&self, uid: &str) -> Option<&Place> {
+        self.live.get(uid)
+    }
+
+    /// Whether an object is one that the collector holds, or whose owner may have gone before it was seen.
+    fn waits(&self, object: &Object) -> bool {
+        object.deleting
+            && (has_finalizer(object, ORPHAN_FINALIZER)
+                || has_finalizer(object, FOREGROUND_FINALIZER))
     }
 
     fn queue_owner(&self, uid: &str, queue: &mut Queue) {

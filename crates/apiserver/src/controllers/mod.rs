@@ -12,8 +12,20 @@
 mod actor;
 mod bootstrap;
 mod crd;
+mod daemonset;
+mod deployment;
+mod event;
 mod garbage;
+mod job;
 mod namespace;
+mod pod;
+mod replicaset;
+mod revision;
+mod role;
+mod service;
+mod statefulset;
+mod volume;
+mod workload;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -23,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::store::{Change, Table};
+use crate::store::{Change, ChangeKind, Object, Table};
 pub use actor::Actor;
 
 /// How many keys are handled before others on the runtime get their turn.
@@ -37,6 +49,41 @@ enum Kind {
     Crd,
     Namespace,
     Garbage,
+    Deployment,
+    ReplicaSet,
+    ReplicationController,
+    StatefulSet,
+    DaemonSet,
+    Job,
+    CronJob,
+    Pod,
+    Claim,
+    Volume,
+    Service,
+    Roles,
+    Events,
+}
+
+impl Kind {
+    /// The controller that looks at the objects of a table.
+    fn of(table: &str) -> Option<Self> {
+        Some(match table {
+            "customresourcedefinitions.apiextensions.k8s.io" => Kind::Crd,
+            "namespaces" => Kind::Namespace,
+            "deployments.apps" => Kind::Deployment,
+            "replicasets.apps" => Kind::ReplicaSet,
+            "replicationcontrollers" => Kind::ReplicationController,
+            "statefulsets.apps" => Kind::StatefulSet,
+            "daemonsets.apps" => Kind::DaemonSet,
+            "jobs.batch" => Kind::Job,
+            "cronjobs.batch" => Kind::CronJob,
+            "pods" => Kind::Pod,
+            "persistentvolumeclaims" => Kind::Claim,
+            "persistentvolumes" => Kind::Volume,
+            "services" => Kind::Service,
+            _ => return None,
+        })
+    }
 }
 
 /// One thing to look at.
@@ -100,6 +147,7 @@ struct Controllers {
     app: Arc<App>,
     queue: Queue,
     garbage: garbage::Graph,
+    events_watched: bool,
 }
 
 /// Makes what every cluster has, and starts the controllers.
@@ -112,6 +160,7 @@ pub fn start(app: &Arc<App>, stopping: &CancellationToken, tasks: &TaskTracker) 
         app: app.clone(),
         queue: Queue::default(),
         garbage: garbage::Graph::default(),
+        events_watched: false,
     };
     let stopping = stopping.clone();
     let run = async move {
@@ -149,7 +198,7 @@ impl Controllers {
                 let version = object.version;
                 let change = Change {
                     version,
-                    kind: crate::store::ChangeKind::Put,
+                    kind: ChangeKind::Put,
                     before: None,
                     object,
                 };
@@ -161,16 +210,127 @@ impl Controllers {
     /// Queues the keys that a change concerns.
     fn trigger(&mut self, table: &Arc<Table>, change: &Change) {
         self.garbage.follow(table, change, &mut self.queue);
-        let key = &change.object.key;
+        let object = &change.object;
+        if let Some(kind) = Kind::of(&table.name) {
+            self.queue.add((kind, object.key.clone()));
+        }
+        self.queue_controllers(object);
         match &*table.name {
-            "customresourcedefinitions.apiextensions.k8s.io" => {
-                self.queue.add((Kind::Crd, key.clone()))
-            }
-            "namespaces" => self.queue.add((Kind::Namespace, key.clone())),
-            _ => {
-                if change.kind == crate::store::ChangeKind::Remove {
-                    self.note_removed(table, change);
+            "pods" => self.pod_changed(change),
+            "nodes" => self.nodes_changed(),
+            "clusterroles.rbac.authorization.k8s.io" => self.queue.add((Kind::Roles, "".into())),
+            "events" if change.kind == ChangeKind::Put => {
+                if !self.events_watched {
+                    self.events_watched = true;
+                    self.queue.add((Kind::Events, "".into()));
                 }
+            }
+            "persistentvolumeclaims" => self.claim_changed(object),
+            "endpoints" | "endpointslices.discovery.k8s.io"
+                if change.kind == ChangeKind::Remove =>
+            {
+                let service = object
+                    .label("kubernetes.io/service-name")
+                    .unwrap_or(object.name());
+                self.queue.add((
+                    Kind::Service,
+                    crate::store::key(object.namespace(), service),
+                ));
+            }
+            "deployments.apps" | "statefulsets.apps" | "daemonsets.apps" | "jobs.batch" => {
+                self.annotation_changed(change)
+            }
+            _ => {}
+        }
+        if change.kind == ChangeKind::Remove {
+            self.note_removed(table, change);
+        }
+    }
+
+    /// The workload that controls an object looks again.
+    fn queue_controllers(&mut self, object: &Object) {
+        for owner in &object.owners {
+            if let Some((table, key)) = self.garbage.place(&owner.uid)
+                && let Some(kind) = Kind::of(table)
+            {
+                self.queue.add((kind, key.clone()));
+            }
+        }
+    }
+
+    fn pod_changed(&mut self, change: &Change) {
+        let object = &change.object;
+        let Some(namespace) = object.namespace() else {
+            return;
+        };
+        for service in service::selecting(&self.app.store, namespace, object) {
+            self.queue.add((Kind::Service, service));
+        }
+        if change.kind == ChangeKind::Remove {
+            let claims = self.app.store.table("persistentvolumeclaims");
+            for claim in claims
+                .list(&format!("{namespace}/"), None, None)
+                .map(|all| all.objects)
+                .unwrap_or_default()
+            {
+                if claim.deleting {
+                    self.queue.add((Kind::Claim, claim.key.clone()));
+                }
+            }
+        }
+    }
+
+    fn claim_changed(&mut self, object: &Object) {
+        let volumes = self.app.store.table("persistentvolumes");
+        for volume in volumes.all() {
+            if volume.json().contains(object.name()) {
+                self.queue.add((Kind::Volume, volume.key.clone()));
+            }
+        }
+        let prefix = format!("{}/", object.namespace().unwrap_or_default());
+        let pods = self
+            .app
+            .store
+            .table("pods")
+            .list(&prefix, None, None)
+            .map(|all| all.objects)
+            .unwrap_or_default();
+        for pod in pods {
+            if !pod.json().contains("\"nodeName\":") {
+                self.queue.add((Kind::Pod, pod.key.clone()));
+            }
+        }
+    }
+
+    /// Pods may fit now, and DaemonSets have another number of pods.
+    fn nodes_changed(&mut self) {
+        for (kind, table) in [(Kind::DaemonSet, "daemonsets.apps"), (Kind::Pod, "pods")] {
+            for object in self.app.store.table(table).all() {
+                if kind != Kind::Pod || !object.json().contains("\"nodeName\":") {
+                    self.queue.add((kind, object.key.clone()));
+                }
+            }
+        }
+    }
+
+    /// Another simulation: the pods behind the workload look again.
+    fn annotation_changed(&mut self, change: &Change) {
+        let Some(before) = &change.before else { return };
+        let of = |object: &Object| {
+            workload::Simulation::of(&serde_json::json!({"metadata": object.metadata_value()}))
+        };
+        let marked = |object: &Object| object.metadata().contains(workload::SIMULATE);
+        if (marked(before) || marked(&change.object)) && of(before) != of(&change.object) {
+            let prefix = format!("{}/", change.object.namespace().unwrap_or_default());
+            let pods = self
+                .app
+                .store
+                .table("pods")
+                .list(&prefix, None, None)
+                .map(|all| all.objects)
+                .unwrap_or_default();
+            for pod in pods {
+                self.queue.add((Kind::Pod, pod.key.clone()));
             }
         }
     }
@@ -201,14 +361,40 @@ impl Controllers {
         }
     }
 
+    fn reconcile(&mut self, (kind, key): &Key) -> Outcome {
+        match kind {
+            Kind::Crd => return crd::reconcile(&self.app, key),
+            Kind::Namespace => return namespace::reconcile(&self.app, key),
+            Kind::Garbage => return self.garbage.reconcile(&self.app, key),
+            Kind::Roles => return role::reconcile(&self.app),
+            Kind::Events => return event::expire(&self.app),
+            _ => {}
+        }
+        let cx = workload::Context::new(&self.app, &self.garbage);
+        match kind {
+            Kind::Deployment => deployment::reconcile(&cx, key),
+            Kind::ReplicaSet => replicaset::reconcile(&cx, "replicasets.apps", key),
+            Kind::ReplicationController => {
+                replicaset::reconcile(&cx, "replicationcontrollers", key)
+            }
+            Kind::StatefulSet => statefulset::reconcile(&cx, key),
+            Kind::DaemonSet => daemonset::reconcile(&cx, key),
+            Kind::Job => job::reconcile(&cx, key),
+            Kind::CronJob => job::reconcile_cron(&cx, key),
+            Kind::Pod => pod::reconcile(&cx, key),
+            Kind::Claim => volume::reconcile_claim(&cx, key),
+            Kind::Volume => volume::reconcile_volume(&cx, key),
+            Kind::Service => service::reconcile(&cx, key),
+            Kind::Crd | Kind::Namespace | Kind::Garbage | Kind::Roles | Kind::Events => {
+                Ok(Next::Done)
+            }
+        }
+    }
+
     async fn work(&mut self) {
         for _ in 0..BATCH {
             let Some(key) = self.queue.pop() else { return };
-            let outcome = match key.0 {
-                Kind::Crd => crd::reconcile(&self.app, &key.1),
-                Kind::Namespace => namespace::reconcile(&self.app, &key.1),
-                Kind::Garbage => self.garbage.reconcile(&self.app, &key.1),
-            };
+            let outcome = self.reconcile(&key);
             match outcome {
                 Ok(Next::Done) => {}
                 Ok(Next::After(delay)) => self.queue.add_after(key, delay),

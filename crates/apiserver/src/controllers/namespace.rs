@@ -100,7 +100,7 @@ pub(super) fn reconcile(app: &App, name: &str) -> Outcome {
                     .map(str::to_owned)
                     .collect::<Vec<_>>()
             });
-            let kind = crate::status::group_resource(&resource.group, &resource.plural);
+            let kind = format!("{}.{}", resource.plural, resource.group);
             remaining.push((kind, left.objects.len(), finalizers.collect()));
         }
     }
@@ -116,23 +116,15 @@ pub(super) fn reconcile(app: &App, name: &str) -> Outcome {
         })?;
         return Ok(Next::After(Duration::from_millis(100)));
     }
-    let finished = actor.update(
-        "namespaces",
-        None,
-        name,
-        "finalize",
-        &|value: &mut Value| {
-            if let Some(list) = value["spec"]["finalizers"].as_array_mut() {
-                list.retain(|name| name != "kubernetes");
-                if list.is_empty()
-                    && let Some(spec) = value["spec"].as_object_mut()
-                {
-                    spec.remove("finalizers");
-                }
-            }
-            Ok(())
-        },
-    );
+    let kept: Vec<String> = value["spec"]["finalizers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .filter(|name| *name != "kubernetes")
+        .map(str::to_owned)
+        .collect();
+    let finished = actor.finalize(name, &kept);
     match finished {
         Err(status) if status.code != 404 => Err(status),
         _ => Ok(Next::Done),

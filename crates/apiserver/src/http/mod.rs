@@ -125,7 +125,7 @@ async fn handle(
     let agent = header(&head.headers, USER_AGENT)
         .unwrap_or_default()
         .to_owned();
-    let mut wanted = Wanted::json();
+    let mut wanted = Wanted::json(app.now());
     wanted.gzip = header(&head.headers, ACCEPT_ENCODING).is_some_and(|text| text.contains("gzip"));
     let browser = ["curl", "Wget", "Mozilla/5.0"]
         .iter()
@@ -342,7 +342,7 @@ impl Parts {
     }
 }
 
-const NOT_ACCEPTABLE: &str = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+const NOT_ACCEPTABLE: &str = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
 
 fn refused(user: &User, asked: &Attributes<'_>, reason: &str) -> Status {
     let mut text = asked.refusal(user);

@@ -10,6 +10,7 @@ use http::header::{
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::accept::{Encoding, Representation, Shape};
@@ -37,11 +38,13 @@ pub struct Wanted {
     pub pretty: bool,
     /// `includeObject` of a Table.
     pub include: table::Include,
+    /// The time that ages are counted to.
+    pub now: Timestamp,
 }
 
 impl Wanted {
     /// Plain JSON.
-    pub fn json() -> Self {
+    pub fn json(now: Timestamp) -> Self {
         let representation = Representation {
             shape: Shape::Whole,
             encoding: Encoding::Json,
@@ -51,6 +54,7 @@ impl Wanted {
             gzip: false,
             pretty: false,
             include: table::Include::Metadata,
+            now,
         }
     }
 }
@@ -127,7 +131,8 @@ pub fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// A JSON text as YAML.
 fn yaml(text: &str) -> String {
-    text.to_owned()
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    sluice_yaml::to_string(&value).unwrap_or_default()
 }
 
 /// Adds the `Warning` headers.
@@ -151,7 +156,7 @@ pub fn object(resource: &Resource, object: &Object, wanted: &Wanted) -> String {
         Shape::Metadata => metadata_only(object),
         Shape::Table => {
             let value = convert::from_storage(resource, object.value());
-            let mut shown = table::of(resource, &[value], wanted.include);
+            let mut shown = table::of(resource, &[value], wanted.include, wanted.now);
             shown["metadata"] = json!({"resourceVersion": object.version.to_string()});
             shown.to_string()
         }
@@ -184,7 +189,7 @@ pub fn list(resource: &Resource, listed: &Listed, wanted: &Wanted) -> String {
             .iter()
             .map(|object| convert::from_storage(resource, object.value()))
             .collect();
-        let mut shown = table::of(resource, &values, wanted.include);
+        let mut shown = table::of(resource, &values, wanted.include, wanted.now);
         shown["metadata"] = metadata;
         return shown.to_string();
     }

@@ -227,7 +227,12 @@ impl Watching {
             Shape::Metadata => metadata_only(object).into(),
             Shape::Table => {
                 let value = convert::from_storage(&self.resource, object.value());
-                let mut shown = table::of(&self.resource, &[value], self.wanted.include);
+                let mut shown = table::of(
+                    &self.resource,
+                    &[value],
+                    self.wanted.include,
+                    self.app.now(),
+                );
                 shown["metadata"] = json!({"resourceVersion": version.to_string()});
                 if self.columns_sent {
                     shown["columnDefinitions"] = Value::Null;
@@ -241,9 +246,6 @@ impl Watching {
 
     fn write_bookmark(&self, chunk: &mut Vec<u8>, annotations: Option<Value>) {
         let mut metadata = json!({"resourceVersion": self.sent.to_string()});
-        if self.resource.custom.is_none() {
-            metadata["creationTimestamp"] = Value::Null;
-        }
         if let Some(annotations) = annotations {
             metadata["annotations"] = annotations;
         }
@@ -254,7 +256,7 @@ impl Watching {
             ),
             Shape::Metadata => ("PartialObjectMetadata", "meta.k8s.io/v1"),
             Shape::Table => {
-                let mut shown = table::of(&self.resource, &[], self.wanted.include);
+                let mut shown = table::of(&self.resource, &[], self.wanted.include, self.app.now());
                 shown["metadata"] = metadata;
                 shown["columnDefinitions"] = Value::Null;
                 write_event(chunk, "BOOKMARK", &shown.to_string());

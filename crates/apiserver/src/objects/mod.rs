@@ -1,34 +1,25 @@
-//! What happens to an object between the request and the store: metadata, defaults, ownership, validation,
-//! optimistic concurrency, finalizers.
+//! Writes: between a request (or a built-in controller) and the store.
 //!
-//! ```text
-//!  body -> defaults -> metadata -> strategy (status, generation) -> admission -> managedFields -> validation -> store
-//! ```
-//!
-//! Requests of clients and writes of the built-in controllers take the same way.
+//! What a write makes of an object is decided by `sluice-schema`; here are what it cannot know: admission, addresses
+//! of Services, other versions in the store, races, finalizers, dry runs.
 
 pub mod convert;
+mod custom;
 pub mod meta;
-pub mod schema;
-pub mod strategy;
+pub mod service;
 mod write;
+
+use sluice_schema::builtin::{self, BuiltIn};
+use sluice_schema::write::Resource as Rules;
 
 use crate::app::App;
 use crate::auth::User;
 use crate::registry::Resource;
+use custom::CustomKind;
 
-pub use write::{Patch, apply, create, finish_deletion, update};
-
-/// What to do with fields that the schema does not know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FieldValidation {
-    /// Drop them silently.
-    Ignore,
-    /// Drop them, with a warning.
-    Warn,
-    /// Refuse them.
-    Strict,
-}
+pub use sluice_schema::patch::PatchType;
+pub use sluice_schema::read::{Body, FieldValidation};
+pub use write::{Force, apply, change, create, finalize, patch, read, replace, track};
 
 /// Whether a request changes anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,12 +54,41 @@ pub struct Write<'a> {
     pub warnings: Vec<String>,
 }
 
-impl Write<'_> {
+impl<'a> Write<'a> {
     /// Adds a warning, once.
     pub fn warn(&mut self, text: impl Into<String>) {
         let text = text.into();
         if !self.warnings.contains(&text) {
             self.warnings.push(text);
+        }
+    }
+
+    /// The namespace, for resources that have one.
+    pub fn own_namespace(&self) -> Option<&'a str> {
+        self.namespace.filter(|_| self.resource.namespaced)
+    }
+}
+
+/// The rules of a kind.
+enum Typed<'a> {
+    BuiltIn(&'static BuiltIn),
+    Custom(CustomKind<'a>),
+}
+
+impl<'a> Typed<'a> {
+    /// The rules of a resource. None for one that has no objects to write.
+    fn of(resource: &'a Resource) -> Option<Self> {
+        match &resource.custom {
+            Some(custom) => Some(Typed::Custom(CustomKind::new(resource, custom))),
+            None => builtin::find(&resource.group, &resource.version, &resource.kind)
+                .map(Typed::BuiltIn),
+        }
+    }
+
+    fn rules(&self) -> &dyn Rules {
+        match self {
+            Typed::BuiltIn(kind) => *kind,
+            Typed::Custom(kind) => kind,
         }
     }
 }

@@ -1,257 +1,198 @@
-//! Create, update, patch and apply, down to the store.
+//! Create, replace, patch and apply, down to the store.
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use sluice_schema::failure::Failure;
+use sluice_schema::managed::{self, Update};
+use sluice_schema::write::{self as rules, Hooks, Written};
 
-use super::schema::{self, Force, Manager};
-use super::{DryRun, FieldValidation, Write, convert, meta, strategy};
+use super::service::{self, Reserved};
+use super::{Body, DryRun, PatchType, Typed, Write, convert, meta};
 use crate::admission;
 use crate::app::time_text;
-use crate::status::{Cause, Result, Status};
+use crate::random;
+use crate::status::{Result, Status};
 use crate::store::{Expect, Object, key};
 
 /// How often a write is tried again when another one comes first.
 const ATTEMPTS: usize = 32;
 
-/// A change of an existing object.
-pub enum Patch<'a> {
-    /// PUT.
-    Replace(&'a Value),
-    /// `application/json-patch+json`.
-    Json(&'a json_patch::Patch),
-    /// `application/merge-patch+json`.
-    Merge(&'a Value),
-    /// `application/strategic-merge-patch+json`.
-    Strategic(&'a Value),
-    /// Anything that the server itself computes from the object in the version of the resource.
-    With(&'a (dyn Fn(&mut Value) -> Result<()> + Sync)),
+/// Whether an apply takes fields that others own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Force {
+    /// It fails with a conflict.
+    No,
+    /// It takes them.
+    Yes,
 }
 
-/// Refuses or reports the fields that the schema does not know.
-fn check_unknown(write: &mut Write<'_>, value: &mut Value) -> Result<()> {
-    let unknown = schema::prune(write.resource, value);
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    match write.validation {
-        FieldValidation::Ignore => Ok(()),
-        FieldValidation::Warn => {
-            for text in unknown {
-                write.warn(text);
-            }
-            Ok(())
+impl From<Failure> for Status {
+    fn from(failure: Failure) -> Self {
+        Status {
+            code: failure.code,
+            reason: failure.reason,
+            message: failure.message,
+            details: failure.details,
         }
-        FieldValidation::Strict => Err(strict_error(write, &unknown)),
     }
 }
 
-fn strict_error(write: &Write<'_>, unknown: &[String]) -> Status {
-    let resource = write.resource;
-    Status::bad_request(format!(
-        "{} in version {:?} cannot be handled as a {}: strict decoding error: {}",
-        resource.kind,
-        resource.version,
-        resource.kind,
-        unknown.join(", ")
-    ))
-}
-
-fn refuse(write: &Write<'_>, name: &str, causes: Vec<Cause>) -> Result<()> {
-    if causes.is_empty() {
-        return Ok(());
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Failure {
+            code: status.code,
+            reason: status.reason,
+            message: status.message,
+            details: status.details,
+        }
     }
-    Err(Status::invalid(
-        &write.resource.group,
-        &write.resource.kind,
-        name,
-        causes,
-    ))
 }
 
-/// Creates an object from a body in the version of the resource.
+/// What this server adds to a write.
+struct Server<'w, 'a> {
+    write: &'w Write<'a>,
+    reserved: Reserved,
+}
+
+impl Hooks for Server<'_, '_> {
+    fn uid(&mut self) -> String {
+        random::uid()
+    }
+
+    fn name_suffix(&mut self) -> String {
+        random::suffix()
+    }
+
+    fn admit(&mut self, object: &mut Value, old: Option<&Value>) -> Result<(), Failure> {
+        Ok(admission::admit(self.write, object, old)?)
+    }
+
+    fn allocate(&mut self, object: &mut Value, old: Option<&Value>) -> Result<(), Failure> {
+        let services =
+            self.write.resource.custom.is_none() && &*self.write.resource.table.name == "services";
+        if services && self.write.subresource.is_empty() {
+            self.reserved = service::allocate(self.write, old, object)?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes a write with the rules of its kind.
+fn ruled<T>(
+    write: &mut Write<'_>,
+    act: impl FnOnce(&rules::Write<'_>, &mut Server<'_, '_>) -> Result<T, Failure>,
+) -> Result<(T, Reserved)> {
+    let Some(kind) = Typed::of(write.resource) else {
+        return Err(Status::method_not_allowed());
+    };
+    let now = time_text(write.app.now());
+    let request = rules::Write {
+        resource: kind.rules(),
+        namespace: write.own_namespace().unwrap_or_default(),
+        name: write.name,
+        subresource: write.subresource,
+        manager: write.manager,
+        validation: write.validation,
+        now: &now,
+    };
+    let mut server = Server {
+        write,
+        reserved: Reserved::default(),
+    };
+    let done = act(&request, &mut server)?;
+    Ok((done, server.reserved))
+}
+
+/// Reads the body of a request for a resource without objects.
+///
+/// # Errors
+/// 400.
+pub fn read(write: &mut Write<'_>, body: Body<'_>) -> Result<Value> {
+    let Some(kind) = Typed::of(write.resource) else {
+        return Err(Status::method_not_allowed());
+    };
+    let found = kind.rules().read(body, write.validation)?;
+    write.warnings.extend(found.warnings);
+    Ok(found.object)
+}
+
+/// Records in `managedFields` who made an object that is not stored.
+pub fn track(write: &Write<'_>, object: &mut Value) {
+    let Some(kind) = Typed::of(write.resource) else {
+        return;
+    };
+    let now = time_text(write.app.now());
+    let live = kind.rules().empty(&write.resource.api_version);
+    let update = Update {
+        live: &live,
+        manager: write.manager,
+        subresource: write.subresource,
+        now: &now,
+    };
+    managed::update(kind.rules(), update, object);
+}
+
+/// Creates an object.
 ///
 /// # Errors
 /// Whatever the real server answers: 400, 403, 404, 409, 422.
-pub fn create(write: &mut Write<'_>, mut value: Value) -> Result<Arc<Object>> {
-    check_unknown(write, &mut value)?;
-    schema::default(write.resource, &mut value);
-    create_complete(write, value, None)
+pub fn create(write: &mut Write<'_>, body: Body<'_>) -> Result<Arc<Object>> {
+    let (written, reserved) = ruled(write, |request, server| request.create(body, server))?;
+    store_new(write, written, reserved)
 }
 
-/// Creates an object whose fields are complete; `applied` is the configuration where it comes from an apply.
-fn create_complete(
-    write: &mut Write<'_>,
-    mut value: Value,
-    applied: Option<(&Value, Force)>,
-) -> Result<Arc<Object>> {
+fn store_new(write: &mut Write<'_>, written: Written, reserved: Reserved) -> Result<Arc<Object>> {
     let resource = write.resource;
-    meta::settle_namespace(write, &mut value)?;
-    admission::before_create(write, &value)?;
-    meta::fill_new(write, &mut value);
-    strategy::prepare_new(write, &mut value);
-    let time = time_text(write.app.now());
-    let manager = Manager {
-        name: write.manager,
-        subresource: write.subresource,
-        time: &time,
-    };
-    value["apiVersion"] = resource.api_version.as_str().into();
-    value["kind"] = resource.kind.as_str().into();
-    if applied.is_none() {
-        schema::track(resource, None, &mut value, &manager);
+    for warning in written.warnings {
+        write.warn(warning);
     }
-    let name = meta::text(&value, "name").to_owned();
-    refuse(write, &name, schema::validate_new(resource, &value))?;
-    admission::check_create(write, &value)?;
-    if name.is_empty() {
-        return Err(Status::invalid(
-            &resource.group,
-            &resource.kind,
-            "",
-            vec![Cause {
-                reason: "FieldValueRequired".into(),
-                message: "Required value: name or generateName is required".into(),
-                field: "metadata.name".into(),
-            }],
-        ));
-    }
-    let value = convert::to_storage(resource, value);
-    let object_key = key(write.namespace.filter(|_| resource.namespaced), &name);
+    let name = meta::text(&written.object, "name").to_owned();
+    let exists = || Status::already_exists(&resource.group, &resource.plural, &name);
+    let object_key = key(write.own_namespace(), &name);
+    let value = convert::to_storage(resource, written.object);
     if write.dry_run == DryRun::All {
         if resource.table.get(&object_key).is_some() {
-            return Err(Status::already_exists(
-                &resource.group,
-                &resource.plural,
-                &name,
-            ));
+            return Err(exists());
         }
         return Ok(Arc::new(Object::preview(object_key, &value)));
     }
-    let store = &write.app.store;
-    store
+    let made = write
+        .app
+        .store
         .put(&resource.table, &object_key, Expect::Absent, value)
-        .map_err(|_| Status::already_exists(&resource.group, &resource.plural, &name))
+        .map_err(|_| exists())?;
+    reserved.keep();
+    Ok(made)
 }
 
-/// Changes an object.
-///
-/// # Errors
-/// Whatever the real server answers: 400, 404, 409, 415, 422.
-pub fn update(write: &mut Write<'_>, patch: &Patch<'_>) -> Result<Arc<Object>> {
+/// One attempt at a write of an object that may exist; tried again when another write comes first.
+fn attempts(
+    write: &mut Write<'_>,
+    mut act: impl FnMut(
+        &rules::Write<'_>,
+        Option<&Value>,
+        &mut Server<'_, '_>,
+    ) -> Result<Written, Failure>,
+) -> Result<Arc<Object>> {
     let resource = write.resource;
-    let object_key = key(write.namespace.filter(|_| resource.namespaced), write.name);
+    let object_key = key(write.own_namespace(), write.name);
     for _ in 0..ATTEMPTS {
-        let Some(current) = resource.table.get(&object_key) else {
-            return Err(Status::not_found(
-                &resource.group,
-                &resource.plural,
-                write.name,
-            ));
-        };
-        let before = convert::from_storage(resource, current.value());
-        let mut after = patched(write, &before, patch)?;
-        check_unknown(write, &mut after)?;
-        let asked = meta::text(&after, "resourceVersion").to_owned();
-        if !asked.is_empty() && asked != current.version.to_string() {
-            return Err(Status::modified(
-                &resource.group,
-                &resource.plural,
-                write.name,
-            ));
-        }
-        schema::default(resource, &mut after);
-        if let Some(done) = commit(write, &current, &before, after, None)? {
-            return Ok(done);
-        }
-    }
-    Err(Status::modified(
-        &resource.group,
-        &resource.plural,
-        write.name,
-    ))
-}
-
-fn patched(write: &Write<'_>, before: &Value, patch: &Patch<'_>) -> Result<Value> {
-    let resource = write.resource;
-    let mut after = before.clone();
-    match patch {
-        Patch::Replace(value) => after = (*value).clone(),
-        Patch::Merge(value) => json_patch::merge(&mut after, value),
-        Patch::Strategic(value) => after = schema::strategic_merge(resource, before, value)?,
-        Patch::With(change) => change(&mut after)?,
-        Patch::Json(patch) => json_patch::patch(&mut after, patch).map_err(|error| {
-            Status::generic(
-                422,
-                "Invalid",
-                format!("the server rejected our request due to an error in our request: {error}"),
-            )
-        })?,
-    }
-    if let Patch::Replace(_) = patch {
-        let given = meta::text(&after, "uid");
-        let own = meta::text(before, "uid");
-        if !given.is_empty() && given != own {
-            let why = format!(
-                "Precondition failed: UID in precondition: {given}, UID in object meta: {own}"
-            );
-            return Err(Status::conflict(
-                &resource.group,
-                &resource.plural,
-                write.name,
-                &why,
-            ));
-        }
-    }
-    Ok(after)
-}
-
-/// Server-side apply.
-///
-/// # Errors
-/// 409 where other managers own fields and `force` is not given, and whatever create and update answer.
-pub fn apply(write: &mut Write<'_>, config: &Value, force: Force) -> Result<Arc<Object>> {
-    let resource = write.resource;
-    let object_key = key(write.namespace.filter(|_| resource.namespaced), write.name);
-    let mut config = config.clone();
-    check_unknown(write, &mut config)?;
-    for _ in 0..ATTEMPTS {
-        let time = time_text(write.app.now());
-        let manager = Manager {
-            name: write.manager,
-            subresource: write.subresource,
-            time: &time,
-        };
-        let Some(current) = resource.table.get(&object_key) else {
-            if !write.subresource.is_empty() || !meta::text(&config, "resourceVersion").is_empty() {
-                return Err(Status::not_found(
-                    &resource.group,
-                    &resource.plural,
-                    write.name,
-                ));
-            }
-            let mut value = schema::apply(resource, None, &config, force, &manager)?;
-            meta::of(&mut value)
-                .entry("name")
-                .or_insert_with(|| write.name.into());
-            schema::default(resource, &mut value);
-            match create_complete(write, value, Some((&config, force))) {
+        let current = resource.table.get(&object_key);
+        let before = current
+            .as_ref()
+            .map(|current| convert::from_storage(resource, current.value()));
+        let (written, reserved) = ruled(write, |request, server| {
+            act(request, before.as_ref(), server)
+        })?;
+        let done = match &current {
+            None => match store_new(write, written, reserved) {
                 Err(status) if status.reason == "AlreadyExists" => continue,
                 other => return other,
-            }
+            },
+            Some(current) => store_changed(write, current, written, reserved),
         };
-        let before = convert::from_storage(resource, current.value());
-        let asked = meta::text(&config, "resourceVersion");
-        if !asked.is_empty() && asked != current.version.to_string() {
-            return Err(Status::modified(
-                &resource.group,
-                &resource.plural,
-                write.name,
-            ));
-        }
-        let mut after = schema::apply(resource, Some(&before), &config, force, &manager)?;
-        schema::default(resource, &mut after);
-        if let Some(done) = commit(write, &current, &before, after, Some(()))? {
+        if let Some(done) = done {
             return Ok(done);
         }
     }
@@ -262,53 +203,36 @@ pub fn apply(write: &mut Write<'_>, config: &Value, force: Force) -> Result<Arc<
     ))
 }
 
-/// Brings a changed value into the store. None where another write came first.
-fn commit(
+/// Brings a changed object into the store. None where another write came first.
+fn store_changed(
     write: &mut Write<'_>,
     current: &Arc<Object>,
-    before: &Value,
-    mut after: Value,
-    applied: Option<()>,
-) -> Result<Option<Arc<Object>>> {
+    written: Written,
+    reserved: Reserved,
+) -> Option<Arc<Object>> {
     let resource = write.resource;
-    let mut causes = Vec::new();
-    if meta::text(&after, "uid").is_empty() {
-        meta::of(&mut after).insert("uid".into(), meta::text(before, "uid").into());
+    for warning in written.warnings {
+        write.warn(warning);
     }
-    meta::settle_namespace(write, &mut after)?;
-    meta::check_update(before, &after, &mut causes);
-    meta::keep_on_update(before, &mut after);
-    strategy::prepare_change(write, before, &mut after);
-    after["apiVersion"] = resource.api_version.as_str().into();
-    after["kind"] = resource.kind.as_str().into();
-    admission::before_update(write, before, &mut after)?;
-    let time = time_text(write.app.now());
-    let manager = Manager {
-        name: write.manager,
-        subresource: write.subresource,
-        time: &time,
-    };
-    if applied.is_none() {
-        schema::track(resource, Some(before), &mut after, &manager);
+    if !written.changed {
+        reserved.keep();
+        return Some(current.clone());
     }
-    causes.extend(schema::validate_change(resource, before, &after));
-    refuse(write, write.name, causes)?;
-    admission::check_update(write, before, &after)?;
-    meta::of(&mut after).insert("resourceVersion".into(), current.version.to_string().into());
-    if *before == after {
-        return Ok(Some(current.clone()));
-    }
-    let value = convert::to_storage(resource, after);
+    let value = convert::to_storage(resource, written.object);
     if write.dry_run == DryRun::All {
-        return Ok(Some(Arc::new(Object::preview(current.key.clone(), &value))));
+        return Some(Arc::new(Object::preview(current.key.clone(), &value)));
     }
     let at = Expect::Version(current.version);
     let store = &write.app.store;
     // A deleted object goes with its last finalizer.
-    if current.deleting && removable(&value) {
-        return Ok(store.remove(&resource.table, &current.key, at, value).ok());
-    }
-    Ok(store.put(&resource.table, &current.key, at, value).ok())
+    let done = if current.deleting && removable(&value) {
+        store.remove(&resource.table, &current.key, at, value)
+    } else {
+        store.put(&resource.table, &current.key, at, value)
+    };
+    let done = done.ok()?;
+    reserved.keep();
+    Some(done)
 }
 
 /// Whether nothing holds a deleted object any more.
@@ -319,19 +243,98 @@ fn removable(value: &Value) -> bool {
     let held = value["kind"] == "Namespace"
         && value["spec"]["finalizers"]
             .as_array()
-            .is_some_and(|list| !list.is_empty());
+            .is_some_and(|f| !f.is_empty());
     meta::finalizers(value).is_empty() && grace == 0 && !held
 }
 
-/// Removes a deleted object that nothing holds any more.
-pub fn finish_deletion(write: &Write<'_>, current: &Arc<Object>) {
-    let value = current.value();
-    if current.deleting && removable(&value) {
-        let at = Expect::Version(current.version);
-        // Another write came first: its own commit looks again.
-        let _ = write
-            .app
-            .store
-            .remove(&write.resource.table, &current.key, at, value);
+/// PUT.
+///
+/// # Errors
+/// Whatever the real server answers: 400, 403, 404, 409, 422.
+pub fn replace(write: &mut Write<'_>, body: &Body<'_>) -> Result<Arc<Object>> {
+    attempts(write, |request, live, server| {
+        request.replace(live, body.clone(), server)
+    })
+}
+
+/// PATCH other than apply.
+///
+/// # Errors
+/// Whatever the real server answers: 400, 403, 404, 409, 415, 422.
+pub fn patch(write: &mut Write<'_>, kind: PatchType, patch: &[u8]) -> Result<Arc<Object>> {
+    attempts(write, |request, live, server| {
+        request.patch(live, kind, patch, server)
+    })
+}
+
+/// Server-side apply. `strict` are errors of the text that strict field validation refuses.
+///
+/// # Errors
+/// 409 where other managers own fields and `force` is not given, and whatever create and patch answer.
+pub fn apply(
+    write: &mut Write<'_>,
+    config: &Value,
+    strict: &[String],
+    force: Force,
+) -> Result<Arc<Object>> {
+    attempts(write, |request, live, server| {
+        request.apply(live, config, strict, force == Force::Yes, server)
+    })
+}
+
+/// A change that the server itself makes to an object in the version of the resource.
+///
+/// # Errors
+/// 404, what `change` says, and whatever replace answers.
+pub fn change(
+    write: &mut Write<'_>,
+    change: &dyn Fn(&mut Value) -> Result<()>,
+) -> Result<Arc<Object>> {
+    attempts(write, |request, live, server| {
+        let Some(live) = live else {
+            return request.replace(None, Body::Value(named(request.name), Vec::new()), server);
+        };
+        let mut object = live.clone();
+        change(&mut object)?;
+        request.replace(Some(live), Body::Value(object, Vec::new()), server)
+    })
+}
+
+/// `namespaces/finalize`: replaces the finalizers of the spec; the namespace goes with the last one.
+///
+/// # Errors
+/// 404 or 409.
+pub fn finalize(write: &mut Write<'_>, finalizers: &[String]) -> Result<Arc<Object>> {
+    let resource = write.resource;
+    for _ in 0..ATTEMPTS {
+        let current = resource.table.get(write.name);
+        let current = current
+            .ok_or_else(|| Status::not_found(&resource.group, &resource.plural, write.name))?;
+        let mut object = current.value();
+        let changed = object["spec"]["finalizers"] != json!(finalizers);
+        object["spec"] = if finalizers.is_empty() {
+            json!({})
+        } else {
+            json!({ "finalizers": finalizers })
+        };
+        let written = Written {
+            object,
+            warnings: Vec::new(),
+            created: false,
+            changed,
+        };
+        if let Some(done) = store_changed(write, &current, written, Reserved::default()) {
+            return Ok(done);
+        }
     }
+    Err(Status::modified(
+        &resource.group,
+        &resource.plural,
+        write.name,
+    ))
+}
+
+/// Enough of an object to be told that it does not exist.
+fn named(name: &str) -> Value {
+    json!({"metadata": {"name": name}})
 }

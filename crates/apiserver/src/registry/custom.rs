@@ -6,6 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha512};
+use sluice_schema::GroupVersionKind;
+use sluice_schema::gvk::split_api_version;
+use sluice_schema::schema::build::Builder;
+use sluice_schema::schema::{Schema, TypeId};
+use sluice_schema::tables;
 
 use super::{Group, GroupVersion, Resource, Subresource, strings, table_name};
 use crate::store::{Object, Store};
@@ -59,7 +64,72 @@ pub struct Custom {
     pub preserve_unknown: bool,
     /// Whether the definition is being deleted: nothing can be created any more.
     pub terminating: bool,
+    /// The types of all versions of the definition.
+    pub types: Arc<CustomTypes>,
     digest: OnceLock<[u8; 64]>,
+}
+
+/// The structural types of all versions of a custom resource, built on first use.
+#[derive(Debug)]
+pub struct CustomTypes {
+    group: String,
+    kind: String,
+    /// Version and `openAPIV3Schema` of each.
+    versions: Vec<(String, Value)>,
+    schema: OnceLock<Schema>,
+}
+
+const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
+impl CustomTypes {
+    fn of(definition: &Value) -> Self {
+        let spec = &definition["spec"];
+        let version = |version: &Value| {
+            (
+                text(version, "name"),
+                version["schema"]["openAPIV3Schema"].clone(),
+            )
+        };
+        CustomTypes {
+            group: text(spec, "group"),
+            kind: text(&spec["names"], "kind"),
+            versions: spec["versions"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(version)
+                .collect(),
+            schema: OnceLock::new(),
+        }
+    }
+
+    /// The types; every version is a kind of them.
+    pub fn schema(&self) -> &Schema {
+        self.schema.get_or_init(|| {
+            let mut builder = Builder::extending(tables::builtin(), &[OBJECT_META]);
+            for (version, schema) in &self.versions {
+                let mut schema = schema.clone();
+                if !schema.is_object() {
+                    schema = serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+                }
+                if !schema["properties"].is_object() {
+                    schema["properties"] = serde_json::json!({});
+                }
+                schema["properties"]["apiVersion"] = serde_json::json!({"type": "string"});
+                schema["properties"]["kind"] = serde_json::json!({"type": "string"});
+                schema["properties"]["metadata"] = serde_json::json!({"$ref": format!("#/definitions/{OBJECT_META}")});
+                let id = builder.define(version, &schema);
+                builder.kind(GroupVersionKind::new(&self.group, version, &self.kind), id);
+            }
+            builder.finish()
+        })
+    }
+
+    /// The type of one version.
+    pub fn type_of(&self, api_version: &str) -> Option<TypeId> {
+        let (group, version) = split_api_version(api_version);
+        self.schema().kind(group, version, &self.kind)
+    }
 }
 
 /// A CustomResourceDefinition as far as serving goes.
@@ -106,6 +176,7 @@ impl Definition {
         let storage = storage
             .map(|version| text(version, "name"))
             .unwrap_or_default();
+        let types = Arc::new(CustomTypes::of(&value));
         let version = |source: &Value| {
             let name = text(source, "name");
             let custom = Custom::read(
@@ -113,6 +184,7 @@ impl Definition {
                 &value,
                 &format!("{group}/{storage}"),
                 object.deleting,
+                &types,
             );
             let before =
                 known.and_then(|known| known.versions.iter().find(|(known, ..)| *known == name));
@@ -185,7 +257,13 @@ impl Definition {
 }
 
 impl Custom {
-    fn read(source: &Value, definition: &Value, storage: &str, terminating: bool) -> Self {
+    fn read(
+        source: &Value,
+        definition: &Value,
+        storage: &str,
+        terminating: bool,
+        types: &Arc<CustomTypes>,
+    ) -> Self {
         let spec = &definition["spec"];
         let column = |column: &Value| Column {
             name: text(column, "name"),
@@ -228,6 +306,7 @@ impl Custom {
             preserve_unknown: spec["preserveUnknownFields"] == true,
             source: source.clone(),
             terminating,
+            types: types.clone(),
             digest: OnceLock::new(),
         }
     }
@@ -237,6 +316,7 @@ impl Custom {
             && self.storage_api_version == other.storage_api_version
             && self.preserve_unknown == other.preserve_unknown
             && self.terminating == other.terminating
+            && self.types.versions == other.types.versions
     }
 
     /// Changes with the version's entry in the definition.

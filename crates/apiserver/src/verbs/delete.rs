@@ -75,11 +75,16 @@ pub fn policy_of(text: &str) -> Result<Propagation> {
             let cause = crate::status::Cause {
                 reason: "FieldValueNotSupported".into(),
                 message: format!(
-                    "Unsupported value: {other:?}: supported values: \"Background\", \"Foreground\", \"Orphan\""
+                    "Unsupported value: {other:?}: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
                 ),
                 field: "propagationPolicy".into(),
             };
-            Err(Status::invalid("", "DeleteOptions", "", vec![cause]))
+            Err(Status::invalid(
+                "meta.k8s.io",
+                "DeleteOptions",
+                "",
+                vec![cause],
+            ))
         }
     }
 }
@@ -172,11 +177,11 @@ pub fn delete(write: &mut Write<'_>, options: &DeleteOptions) -> Result<Deleted>
 fn check_preconditions(write: &Write<'_>, options: &DeleteOptions, current: &Object) -> Result<()> {
     let resource = write.resource;
     let conflict =
-        |why: String| Status::conflict(&resource.group, &resource.plural, write.name, &why);
+        |why: String| Status::conflict(&resource.group, &resource.kind, write.name, &why);
     if let Some(uid) = options.uid.as_deref().filter(|uid| *uid != &*current.uid) {
-        let own = &current.uid;
         return Err(conflict(format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {own}"
+            "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
+            current.uid
         )));
     }
     let own = current.version.to_string();
@@ -186,7 +191,7 @@ fn check_preconditions(write: &Write<'_>, options: &DeleteOptions, current: &Obj
         .filter(|version| **version != own)
     {
         return Err(conflict(format!(
-            "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {own}"
+            "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({own}). The object might have been modified"
         )));
     }
     Ok(())

@@ -16,8 +16,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::auth::User;
 use crate::http::request::{Query, ResourcePath, Verb};
-use crate::objects::schema::Force;
-use crate::objects::{self, DryRun, FieldValidation, Patch, Write};
+use crate::objects::{self, Body, DryRun, FieldValidation, Force, PatchType, Write};
 use crate::registry::Resource;
 use crate::status::{Cause, Result, Status};
 use crate::store::Object;
@@ -300,7 +299,6 @@ fn delete_options(call: &Call) -> Result<DeleteOptions> {
             &call.body,
             body::of(&call.content_type)?,
             "DeleteOptions",
-            None,
         )?)?
     };
     if let Some(policy) = call.query.get("propagationPolicy") {
@@ -316,13 +314,20 @@ fn delete_options(call: &Call) -> Result<DeleteOptions> {
     Ok(options)
 }
 
-/// The body of a create or an update, with its kind checked.
-fn typed_body(call: &Call) -> Result<Value> {
-    let resource = &call.resource;
-    let media = body::of(&call.content_type)?;
-    let mut value = body::value(&call.body, media, &resource.kind, Some(resource))?;
-    body::check_kind(resource, &mut value)?;
-    Ok(value)
+/// The body of a create or an update.
+fn input(call: &Call) -> Result<Body<'_>> {
+    match body::of(&call.content_type)? {
+        Media::Json => Ok(Body::Json(&call.body)),
+        media => body::value(&call.body, media, &call.resource.kind)
+            .map(|value| Body::Value(value, Vec::new())),
+    }
+}
+
+/// The body of a request for a resource without objects.
+fn typed_body(app: &App, call: &Call) -> Result<Value> {
+    let manager = call.manager()?;
+    let mut write = call.write(app, &manager)?;
+    objects::read(&mut write, input(call)?)
 }
 
 fn create(app: &App, call: &Call) -> Result<Done> {
@@ -332,10 +337,9 @@ fn create(app: &App, call: &Call) -> Result<Done> {
     if call.resource.namespaced && call.namespace().is_none() {
         return Err(Status::method_not_allowed());
     }
-    let value = typed_body(call)?;
     let manager = call.manager()?;
     let mut write = call.write(app, &manager)?;
-    let object = objects::create(&mut write, value)?;
+    let object = objects::create(&mut write, input(call)?)?;
     Ok(Done {
         outcome: Outcome::Object(201, object),
         warnings: write.warnings,
@@ -346,20 +350,19 @@ fn replace(app: &App, call: &Call) -> Result<Done> {
     if call.path.name.is_none() {
         return Err(Status::method_not_allowed());
     }
-    let value = typed_body(call)?;
-    let given = value["metadata"]["name"].as_str().unwrap_or_default();
-    if given.is_empty() {
-        return Err(Status::bad_request("name must be provided"));
-    }
-    if given != call.name() {
-        return Err(Status::bad_request(format!(
-            "the name of the object ({given}) does not match the name on the URL ({})",
-            call.name()
-        )));
-    }
     let manager = call.manager()?;
     let mut write = call.write(app, &manager)?;
-    let object = objects::update(&mut write, &Patch::Replace(&value))?;
+    let object = if call.subresource() == "finalize" {
+        let body = objects::read(&mut write, input(call)?)?;
+        let finalizers = body["spec"]["finalizers"].as_array().into_iter().flatten();
+        let finalizers: Vec<String> = finalizers
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
+        objects::finalize(&mut write, &finalizers)?
+    } else {
+        objects::replace(&mut write, &input(call)?)?
+    };
     Ok(Done {
         outcome: Outcome::Object(200, object),
         warnings: write.warnings,
@@ -370,69 +373,62 @@ fn patch(app: &App, call: &Call) -> Result<Done> {
     let media = body::of_patch(&call.resource, &call.content_type)?;
     let manager = call.manager()?;
     let mut write = call.write(app, &manager)?;
-    let object = match media {
-        Media::ApplyPatch => {
-            if call.query.get("fieldManager").is_none() {
-                let cause = Cause {
-                    reason: "FieldValueRequired".into(),
-                    message: "Required value: is required for apply patch".into(),
-                    field: "fieldManager".into(),
-                };
-                return Err(Status::invalid(
-                    "meta.k8s.io",
-                    "PatchOptions",
-                    "",
-                    vec![cause],
-                ));
-            }
-            let config = body::value(&call.body, media, &call.resource.kind, None)?;
-            body::check_apply(call, &config)?;
-            let force = if call.query.flag("force") {
-                Force::Yes
-            } else {
-                Force::No
-            };
-            let existed = call.resource.table.get(&crate::store::key(
-                call.namespace().filter(|_| call.resource.namespaced),
-                call.name(),
-            ));
-            let object = objects::apply(&mut write, &config, force)?;
-            let code = if existed.is_some() { 200 } else { 201 };
-            return Ok(Done {
-                outcome: Outcome::Object(code, object),
-                warnings: write.warnings,
-            });
-        }
-        media => {
-            if call.query.get("force").is_some() {
-                let cause = Cause {
-                    reason: "FieldValueForbidden".into(),
-                    message: "Forbidden: may not be specified for non-apply patch".into(),
-                    field: "force".into(),
-                };
-                return Err(Status::invalid(
-                    "meta.k8s.io",
-                    "PatchOptions",
-                    "",
-                    vec![cause],
-                ));
-            }
-            let value = body::value(&call.body, media, &call.resource.kind, None)?;
-            match media {
-                Media::JsonPatch => {
-                    let patch: json_patch::Patch =
-                        serde_json::from_value(value).map_err(|error| {
-                            Status::bad_request(format!("error decoding patch: {error}"))
-                        })?;
-                    objects::update(&mut write, &Patch::Json(&patch))?
-                }
-                Media::StrategicPatch => objects::update(&mut write, &Patch::Strategic(&value))?,
-                _ => objects::update(&mut write, &Patch::Merge(&value))?,
-            }
-        }
+    let kind = match media {
+        Media::ApplyPatch => return apply(call, write),
+        Media::JsonPatch => PatchType::Json,
+        Media::StrategicPatch => PatchType::Strategic,
+        _ => PatchType::Merge,
     };
+    if call.query.get("force").is_some() {
+        let cause = Cause {
+            reason: "FieldValueForbidden".into(),
+            message: "Forbidden: may not be specified for non-apply patch".into(),
+            field: "force".into(),
+        };
+        return Err(Status::invalid(
+            "meta.k8s.io",
+            "PatchOptions",
+            "",
+            vec![cause],
+        ));
+    }
+    let object = objects::patch(&mut write, kind, &call.body)?;
     Ok(Done {
         outcome: Outcome::Object(200, object),
+        warnings: write.warnings,
+    })
+}
+
+fn apply(call: &Call, mut write: Write<'_>) -> Result<Done> {
+    if call.query.get("fieldManager").is_none() {
+        let cause = Cause {
+            reason: "FieldValueRequired".into(),
+            message: "Required value: is required for apply patch".into(),
+            field: "fieldManager".into(),
+        };
+        return Err(Status::invalid(
+            "meta.k8s.io",
+            "PatchOptions",
+            "",
+            vec![cause],
+        ));
+    }
+    let (config, strict) = body::configuration(&call.body, &call.resource.kind)?;
+    body::check_apply(&config)?;
+    let force = if call.query.flag("force") {
+        Force::Yes
+    } else {
+        Force::No
+    };
+    let existed = call
+        .resource
+        .table
+        .get(&crate::store::key(write.own_namespace(), call.name()))
+        .is_some();
+    let object = objects::apply(&mut write, &config, &strict, force)?;
+    let code = if existed { 200 } else { 201 };
+    Ok(Done {
+        outcome: Outcome::Object(code, object),
         warnings: write.warnings,
     })
 }

@@ -56,7 +56,7 @@ fn requested_version(text: Option<&str>) -> Result<Option<u64>> {
             std::num::IntErrorKind::PosOverflow => "value out of range",
             _ => "invalid syntax",
         };
-        Status::bad_request(format!("strconv.ParseUint: parsing {text:?}: {why}"))
+        Status::bad_request(format!("invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: {why}"))
     });
     version.map(Some)
 }
@@ -127,7 +127,7 @@ pub fn list(
     let mut at = None;
     if let Some(text) = query.get("continue") {
         let (version, start) = read_token(text)
-            .ok_or_else(|| Status::bad_request("continue key is not valid: illegal base64 data"))?;
+            .ok_or_else(|| Status::bad_request("invalid continue token: continue key is not valid: illegal base64 data at input byte 0"))?;
         if asked.is_some_and(|asked| asked != 0) {
             return Err(Status::bad_request(
                 "specifying resource version is not allowed when using continue",

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Call, Done, Outcome, body};
 use crate::app::App;
 use crate::http::request::Verb;
-use crate::objects::{self, Patch, meta};
+use crate::objects::{self, meta};
 use crate::registry::Resource;
 use crate::status::{Cause, Result, Status};
 
@@ -144,7 +144,7 @@ pub fn run(app: &App, call: &Call) -> Result<Done> {
     let shown = of(resource, &current.value())?;
     let wanted = match call.verb {
         Verb::Update => {
-            let value = body::value(&call.body, body::of(&call.content_type)?, "Scale", None)?;
+            let value = body::value(&call.body, body::of(&call.content_type)?, "Scale")?;
             if value["kind"] != "Scale" {
                 return Err(Status::bad_request(format!(
                     "expected kind \"Scale\", got {:?}",
@@ -155,12 +155,10 @@ pub fn run(app: &App, call: &Call) -> Result<Done> {
         }
         _ => {
             let media = body::of_patch(resource, &call.content_type)?;
-            let patch = body::value(&call.body, media, "Scale", None)?;
+            let patch = body::value(&call.body, media, "Scale")?;
             let mut value = shown.clone();
             if media == body::Media::JsonPatch {
-                let patch: json_patch::Patch = serde_json::from_value(patch).map_err(|error| {
-                    Status::bad_request(format!("error decoding patch: {error}"))
-                })?;
+                let patch = body::json_patch(patch)?;
                 json_patch::patch(&mut value, &patch)
                     .map_err(|error| Status::generic(422, "Invalid", error.to_string()))?;
             } else {
@@ -201,7 +199,7 @@ pub fn run(app: &App, call: &Call) -> Result<Done> {
         set_at(value, path, replicas.into());
         Ok(())
     };
-    let object = objects::update(&mut write, &Patch::With(&change))?;
+    let object = objects::change(&mut write, &change)?;
     let value = crate::objects::convert::from_storage(resource, object.value());
     Ok(Done {
         outcome: Outcome::Value(200, of(resource, &value)?),

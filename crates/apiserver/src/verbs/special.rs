@@ -7,7 +7,7 @@ use super::delete::{self, DeleteOptions};
 use super::{Call, Done, Outcome, body, read};
 use crate::app::{App, time_text};
 use crate::auth::{self, Claims, User};
-use crate::objects::schema::{self, Manager};
+use crate::objects;
 use crate::random;
 use crate::registry::Resource;
 use crate::status::{Cause, Result, Status};
@@ -52,7 +52,7 @@ pub fn virtual_resource(app: &App, call: &Call) -> Result<Done> {
             _ => Err(Status::not_found("", "componentstatuses", call.name())),
         };
     }
-    let mut review = super::typed_body(call)?;
+    let mut review = super::typed_body(app, call)?;
     let status = match call.resource.plural.as_str() {
         "selfsubjectreviews" => auth::self_subject_review(&call.user),
         "tokenreviews" => {
@@ -91,12 +91,8 @@ pub fn virtual_resource(app: &App, call: &Call) -> Result<Done> {
         "selfsubjectreviews" => review["metadata"]["creationTimestamp"] = time.into(),
         "selfsubjectrulesreviews" => {}
         _ => {
-            let manager = Manager {
-                name: &manager,
-                subresource: "",
-                time: &time,
-            };
-            schema::track(&call.resource, None, &mut review, &manager);
+            let write = call.write(app, &manager)?;
+            objects::track(&write, &mut review);
         }
     }
     review["status"] = status;
@@ -141,12 +137,7 @@ fn invalid_request(field: &str, message: String) -> Status {
 
 fn token(app: &App, call: &Call) -> Result<Done> {
     let account = read::get(&call.resource, call.namespace(), call.name())?;
-    let mut request = body::value(
-        &call.body,
-        body::of(&call.content_type)?,
-        "TokenRequest",
-        None,
-    )?;
+    let mut request = body::value(&call.body, body::of(&call.content_type)?, "TokenRequest")?;
     let spec = &request["spec"];
     let seconds = spec["expirationSeconds"].as_i64().unwrap_or(3600);
     if seconds < TOKEN_MIN {
@@ -183,16 +174,8 @@ fn token(app: &App, call: &Call) -> Result<Done> {
     };
     let time = time_text(now);
     let manager = call.manager()?;
-    schema::track(
-        &call.resource,
-        None,
-        &mut request,
-        &Manager {
-            name: &manager,
-            subresource: "token",
-            time: &time,
-        },
-    );
+    let write = call.write(app, &manager)?;
+    objects::track(&write, &mut request);
     let managed = request["metadata"].get("managedFields").cloned();
     let mut metadata = json!({
         "name": account.name(), "namespace": namespace, "uid": &*account.uid, "creationTimestamp": time,
@@ -259,7 +242,7 @@ fn bound_object(
 }
 
 fn evict(app: &App, call: &Call) -> Result<Done> {
-    let eviction = body::value(&call.body, body::of(&call.content_type)?, "Eviction", None)?;
+    let eviction = body::value(&call.body, body::of(&call.content_type)?, "Eviction")?;
     let options = DeleteOptions::read(&eviction["deleteOptions"])?;
     let manager = call.manager()?;
     let mut write = call.write(app, &manager)?;
@@ -272,7 +255,7 @@ fn evict(app: &App, call: &Call) -> Result<Done> {
 }
 
 fn bind(app: &App, call: &Call) -> Result<Done> {
-    let binding = body::value(&call.body, body::of(&call.content_type)?, "Binding", None)?;
+    let binding = body::value(&call.body, body::of(&call.content_type)?, "Binding")?;
     let node = binding["target"]["name"]
         .as_str()
         .unwrap_or_default()
@@ -295,7 +278,7 @@ fn bind(app: &App, call: &Call) -> Result<Done> {
         pod["spec"]["nodeName"] = node.as_str().into();
         Ok(())
     };
-    crate::objects::update(&mut write, &crate::objects::Patch::With(&change))?;
+    objects::change(&mut write, &change)?;
     value(
         201,
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),

@@ -1,0 +1,149 @@
+//! ReplicaSets and ReplicationControllers: as many pods as wanted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::workload::{Context, is_active, is_ready, pod_of, until_available};
+use super::{Next, Outcome};
+use crate::store::Object;
+use crate::verbs::delete::DeleteOptions;
+use crate::verbs::selector::Selector;
+
+/// How many pods are made in one go, as the real controller's burst.
+const BURST: usize = 500;
+
+/// Looks at one ReplicaSet or ReplicationController.
+pub(super) fn reconcile(cx: &Context<'_>, table: &str, key: &str) -> Outcome {
+    let Some(object) = cx.app.store.table(table).get(key) else {
+        return Ok(Next::Done);
+    };
+    let value = object.value();
+    let selector = match table {
+        "replicationcontrollers" => Selector::of_map(&value["spec"]["selector"]),
+        _ => Selector::of_label_selector(&value["spec"]["selector"]),
+    };
+    let pods: Vec<(Arc<Object>, Value)> = cx
+        .children(&object, &value, "pods", &selector)
+        .into_iter()
+        .map(|pod| (pod.clone(), pod.value()))
+        .collect();
+    let mut active: Vec<&(Arc<Object>, Value)> =
+        pods.iter().filter(|(_, pod)| is_active(pod)).collect();
+    let wanted = value["spec"]["replicas"].as_i64().unwrap_or(1).max(0) as usize;
+    if !object.deleting && active.len() != wanted {
+        scale(cx, &value, &mut active, wanted)?;
+        // The pods that were made or deleted bring this key back; the status is then counted.
+        if active.len().abs_diff(wanted) > 0 {
+            return write_status(cx, table, &object, &value, &pods).map(|_| Next::Done);
+        }
+    }
+    write_status(cx, table, &object, &value, &pods)
+}
+
+fn scale(
+    cx: &Context<'_>,
+    value: &Value,
+    active: &mut [&(Arc<Object>, Value)],
+    wanted: usize,
+) -> crate::status::Result<()> {
+    let (name, namespace) = (
+        value["metadata"]["name"].as_str().unwrap_or_default(),
+        value["metadata"]["namespace"].as_str(),
+    );
+    let component = match value["kind"].as_str() {
+        Some("ReplicationController") => "replication-controller",
+        _ => "replicaset-controller",
+    };
+    if active.len() < wanted {
+        for _ in 0..(wanted - active.len()).min(BURST) {
+            let mut pod = pod_of(&value["spec"]["template"], value);
+            pod["metadata"]["generateName"] = format!("{name}-").into();
+            match cx.actor.create("pods", namespace, pod) {
+                Ok(pod) => {
+                    let message = format!("Created pod: {}", pod.name());
+                    cx.event(value, component, "Normal", "SuccessfulCreate", &message);
+                }
+                Err(status) => {
+                    let message = format!("Error creating: {status}");
+                    cx.event(value, component, "Warning", "FailedCreate", &message);
+                    return Err(status);
+                }
+            }
+        }
+        return Ok(());
+    }
+    // Pods that are not ready go first, then the newest.
+    active.sort_by_key(|(object, pod)| {
+        let scheduled = pod["spec"]["nodeName"].is_string();
+        (scheduled, is_ready(pod), std::cmp::Reverse(object.version))
+    });
+    let resource = cx.actor.resource("pods")?;
+    for (pod, _) in active.iter().take(active.len() - wanted) {
+        cx.actor.delete(resource, pod, &DeleteOptions::default())?;
+        let message = format!("Deleted pod: {}", pod.name());
+        cx.event(value, component, "Normal", "SuccessfulDelete", &message);
+    }
+    Ok(())
+}
+
+fn write_status(
+    cx: &Context<'_>,
+    table: &str,
+    object: &Object,
+    value: &Value,
+    pods: &[(Arc<Object>, Value)],
+) -> Outcome {
+    let min_ready = value["spec"]["minReadySeconds"].as_i64().unwrap_or(0);
+    let template = Selector::of_map(&value["spec"]["template"]["metadata"]["labels"]);
+    let now = cx.app.now();
+    let (mut replicas, mut labeled, mut ready, mut available, mut terminating) = (0, 0, 0, 0, 0);
+    let mut soonest: Option<Duration> = None;
+    for (_, pod) in pods {
+        if !is_active(pod) {
+            terminating += i64::from(pod["metadata"]["deletionTimestamp"].is_string());
+            continue;
+        }
+        replicas += 1;
+        labeled += i64::from(template.matches_map(&pod["metadata"]["labels"]));
+        if is_ready(pod) {
+            ready += 1;
+            match until_available(pod, min_ready, now) {
+                None => available += 1,
+                Some(left) => soonest = Some(soonest.map_or(left, |soonest| soonest.min(left))),
+            }
+        }
+    }
+    let mut status = json!({
+        "replicas": replicas, "observedGeneration": value["metadata"]["generation"].as_i64().unwrap_or(0),
+    });
+    for (name, count) in [
+        ("fullyLabeledReplicas", labeled),
+        ("readyReplicas", ready),
+        ("availableReplicas", available),
+    ] {
+        if count != 0 {
+            status[name] = count.into();
+        }
+    }
+    if table == "replicasets.apps" {
+        status["terminatingReplicas"] = terminating.into();
+    }
+    if let Some(conditions) = value["status"].get("conditions") {
+        status["conditions"] = conditions.clone();
+    }
+    if value["status"] != status {
+        cx.actor.update(
+            table,
+            object.namespace(),
+            object.name(),
+            "status",
+            &|value: &mut Value| {
+                value["status"] = status.clone();
+                Ok(())
+            },
+        )?;
+    }
+    Ok(soonest.map_or(Next::Done, Next::After))
+}

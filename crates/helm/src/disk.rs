@@ -1,0 +1,226 @@
+//! Charts on disk: the one place in this crate that touches the file system.
+
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use crate::chart::{
+    Chart, ChartError, File, IgnoreRules, MAX_FILE_BYTES, ModTime, PathKind, load_archive,
+    load_files,
+};
+
+/// Most files that a chart folder may hold.
+const MAX_FILES: usize = 100_000;
+/// Most bytes that a chart folder may hold.
+const MAX_BYTES: u64 = 200 << 20;
+/// Most bytes that an archive or a values file may have.
+const MAX_INPUT_BYTES: u64 = 200 << 20;
+/// How deep folders may nest.
+const MAX_DEPTH: usize = 100;
+
+/// Why something on disk could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// A file or folder cannot be opened, in Go's words.
+    #[error("{operation} {path}: {problem}", path = .path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        problem: String,
+    },
+    /// Something that is no file and no folder.
+    #[error(
+        "cannot load irregular file {path} as it has file mode type bits set",
+        path = .path.display()
+    )]
+    Irregular {
+        /// What it is.
+        path: PathBuf,
+    },
+    /// A file of a chart is too large.
+    #[error(
+        "chart file {} is larger than the maximum file size {MAX_FILE_BYTES}",
+        sluice_gotemplate::strconv::quote(.name.as_bytes())
+    )]
+    FileTooLarge {
+        /// The file's name.
+        name: String,
+    },
+    /// A folder holds more than a chart may.
+    #[error("{path} holds more than a chart may", path = .path.display())]
+    TooMuch {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// What was read is no chart.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
+    /// A file that is no archive.
+    #[error("file '{path}' does not appear to be a gzipped archive; got '{mime}'", path = .path.display())]
+    NotAnArchive {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like.
+        mime: &'static str,
+    },
+    /// A YAML file where an archive was expected.
+    #[error("file '{path}' seems to be a YAML file, but expected a gzipped archive", path = .path.display())]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+fn io(operation: &'static str, path: &Path) -> impl Fn(std::io::Error) -> DiskError + use<> {
+    let path = path.to_owned();
+    move |error| DiskError::Io {
+        operation,
+        path: path.clone(),
+        problem: match error.kind() {
+            std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+            std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            std::io::ErrorKind::IsADirectory => "is a directory".to_owned(),
+            _ => error.to_string(),
+        },
+    }
+}
+
+/// Reads a chart from a folder or an archive.
+///
+/// # Errors
+/// [`DiskError`] with Helm's text.
+pub fn load_chart(path: &Path) -> Result<Chart, DiskError> {
+    let metadata = std::fs::metadata(path).map_err(io("stat", path))?;
+    if metadata.is_dir() {
+        return Ok(load_files(read_folder(path)?)?);
+    }
+    let bytes = read_file(path)?;
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        let name = path.to_string_lossy();
+        if name.ends_with(".yml") || name.ends_with(".yaml") {
+            return Err(DiskError::Yaml {
+                path: path.to_owned(),
+            });
+        }
+        return Err(DiskError::NotAnArchive {
+            path: path.to_owned(),
+            mime: match std::str::from_utf8(&bytes[..bytes.len().min(512)]) {
+                Ok(_) => "text/plain; charset=utf-8",
+                Err(_) => "application/octet-stream",
+            },
+        });
+    }
+    Ok(load_archive(&bytes)?)
+}
+
+/// Reads a file within bounds.
+///
+/// # Errors
+/// [`DiskError`] when it cannot be read or is too large.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, DiskError> {
+    let size = std::fs::metadata(path).map_err(io("open", path))?.len();
+    if size > MAX_INPUT_BYTES {
+        return Err(DiskError::TooMuch {
+            path: path.to_owned(),
+        });
+    }
+    std::fs::read(path).map_err(io("open", path))
+}
+
+/// Reads the files of a chart folder, .helmignore applied, links followed.
+///
+/// # Errors
+/// [`DiskError`] with Helm's text.
+pub fn read_folder(root: &Path) -> Result<Vec<File>, DiskError> {
+    let rules = match std::fs::read(root.join(".helmignore")) {
+        Ok(text) => IgnoreRules::parse(&String::from_utf8_lossy(&text)),
+        Err(_) => IgnoreRules::parse(""),
+    }
+    .map_err(ChartError::Ignore)?;
+    let mut walk = Walk {
+        root,
+        rules,
+        files: Vec::new(),
+        bytes: 0,
+    };
+    walk.folder(root, "", 0)?;
+    Ok(walk.files)
+}
+
+struct Walk<'r> {
+    root: &'r Path,
+    rules: IgnoreRules,
+    files: Vec<File>,
+    bytes: u64,
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<(), DiskError> {
+        if depth > MAX_DEPTH {
+            return Err(self.too_much());
+        }
+        let entries = std::fs::read_dir(folder).map_err(io("open", folder))?;
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+            .collect();
+        names.sort();
+        for name in names {
+            let path = folder.join(&name);
+            let relative = format!("{prefix}{name}");
+            let metadata = std::fs::metadata(&path).map_err(io("stat", &path))?;
+            if metadata.is_dir() {
+                if !self.rules.ignores(&relative, PathKind::Folder) {
+                    self.folder(&path, &format!("{relative}/"), depth + 1)?;
+                }
+                continue;
+            }
+            if self.rules.ignores(&relative, PathKind::File) {
+                continue;
+            }
+            if !metadata.is_file() {
+                return Err(DiskError::Irregular { path });
+            }
+            if metadata.len() > MAX_FILE_BYTES {
+                return Err(DiskError::FileTooLarge {
+                    name: path.to_string_lossy().into_owned(),
+                });
+            }
+            self.bytes += metadata.len();
+            if self.files.len() >= MAX_FILES || self.bytes > MAX_BYTES {
+                return Err(self.too_much());
+            }
+            let data = std::fs::read(&path).map_err(io("open", &path))?;
+            let data = data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&data);
+            self.files.push(File {
+                name: relative,
+                data: data.into(),
+                modified: modified(&metadata),
+            });
+        }
+        Ok(())
+    }
+
+    fn too_much(&self) -> DiskError {
+        DiskError::TooMuch {
+            path: self.root.to_owned(),
+        }
+    }
+}
+
+fn modified(metadata: &std::fs::Metadata) -> Option<ModTime> {
+    let since = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some((i64::try_from(since.as_secs()).ok()?, since.subsec_nanos()))
+}
+
+/// Writes a file and the folders above it.
+///
+/// # Errors
+/// [`DiskError`] when that fails.
+pub fn write_file(path: &Path, data: &[u8]) -> Result<(), DiskError> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(io("mkdir", parent))?;
+    }
+    std::fs::write(path, data).map_err(io("open", path))
+}

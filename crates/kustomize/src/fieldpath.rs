@@ -1,0 +1,311 @@
+//! Paths of replacements: fields, indices, matchers and wildcards.
+
+use regex::Regex;
+
+use crate::node::{Map, Node, Scalar, Tag};
+use crate::selector::{is_literal, regex};
+
+/// Splits a path at its dots; `\.` is a dot, and what stands in brackets stays
+/// together.
+pub(crate) fn split(path: &str) -> Vec<String> {
+    let path = path.strip_prefix('.').unwrap_or(path);
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.split('.') {
+        match parts.last_mut() {
+            Some(last) if last.ends_with('\\') => {
+                last.pop();
+                last.push('.');
+                last.push_str(part);
+            }
+            _ => parts.push(part.to_owned()),
+        }
+    }
+    let mut out = Vec::with_capacity(parts.len());
+    let mut parts = parts.into_iter();
+    while let Some(part) = parts.next() {
+        if !part.starts_with('[') || part.ends_with(']') {
+            out.push(part);
+            continue;
+        }
+        let mut joined = part;
+        for next in parts.by_ref() {
+            joined.push('.');
+            joined.push_str(&next);
+            if next.ends_with(']') {
+                break;
+            }
+        }
+        if joined.contains('=') {
+            out.push(joined);
+        } else {
+            out.push(joined.trim_matches(['[', ']']).to_owned());
+        }
+    }
+    out
+}
+
+/// What a missing leaf becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CreateKind {
+    Scalar,
+    Map,
+    Seq,
+}
+
+impl CreateKind {
+    pub(crate) fn of(node: &Node) -> Self {
+        match node {
+            Node::Scalar(_) => CreateKind::Scalar,
+            Node::Map(_) => CreateKind::Map,
+            Node::Seq(_) => CreateKind::Seq,
+        }
+    }
+
+    fn fresh(self) -> Node {
+        match self {
+            CreateKind::Scalar => Node::Scalar(Scalar {
+                text: String::new(),
+                tag: Tag::Infer,
+                style: sluice_yaml::ScalarStyle::Plain,
+                comments: None,
+            }),
+            CreateKind::Map => Node::map(),
+            CreateKind::Seq => Node::seq(Vec::new()),
+        }
+    }
+}
+
+pub(crate) fn is_index(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())
+}
+
+pub(crate) fn is_matcher(part: &str) -> bool {
+    part.starts_with('[') && part.ends_with(']')
+}
+
+/// Field and value of a matcher.
+fn matcher(part: &str) -> Result<(&str, &str), String> {
+    part[1..part.len() - 1].split_once('=').ok_or_else(|| {
+        "list path element must contain fieldName=fieldValue for element to match".to_owned()
+    })
+}
+
+fn wrong_kind(expected: &str, node: &Node) -> String {
+    format!(
+        "wrong node kind: expected {expected} but got {}: node contents:\n{}",
+        node.kind().go_name(),
+        crate::output::show(node)
+    )
+}
+
+/// Looks a value up, by the rules for sources.
+///
+/// # Errors
+/// A part that does not suit the node it meets.
+pub(crate) fn get<'n>(root: &'n Node, path: &[String]) -> Result<Option<&'n Node>, String> {
+    let mut here = root;
+    for part in path {
+        if here.is_null() {
+            return Ok(None);
+        }
+        let next = if part == "*" {
+            return Err("wildcard is not supported in PathGetter".to_owned());
+        } else if part == "-" {
+            here.as_seq()
+                .ok_or_else(|| wrong_kind("SequenceNode", here))?
+                .last()
+        } else if is_index(part) {
+            let items = here
+                .as_seq()
+                .ok_or_else(|| wrong_kind("SequenceNode", here))?;
+            part.parse::<usize>().ok().and_then(|at| items.get(at))
+        } else if is_matcher(part) {
+            let (field, value) = matcher(part)?;
+            let items = here
+                .as_seq()
+                .ok_or_else(|| wrong_kind("SequenceNode", here))?;
+            items.iter().find(|item| {
+                let own = if field.is_empty() {
+                    item.text()
+                } else {
+                    item.get(field).and_then(Node::text)
+                };
+                own == Some(value)
+            })
+        } else {
+            here.as_map()
+                .ok_or_else(|| wrong_kind("MappingNode", here))?
+                .get(part)
+        };
+        match next {
+            Some(node) => here = node,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(here))
+}
+
+/// Why a visit failed: on the way, or at a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum VisitError {
+    Path(String),
+    Field(String),
+}
+
+type Visitor<'v> = dyn FnMut(&mut Node) -> Result<(), String> + 'v;
+
+/// Calls `leaf` on every field that the path matches, by the rules for
+/// targets; with `create`, missing fields are made.
+///
+/// # Errors
+/// A part that does not suit the node it meets, or what `leaf` says.
+pub(crate) fn visit(
+    node: &mut Node,
+    path: &[String],
+    create: Option<CreateKind>,
+    leaf: &mut Visitor<'_>,
+) -> Result<(), VisitError> {
+    let [part, rest @ ..] = path else {
+        return leaf(node).map_err(VisitError::Field);
+    };
+    if part == "*" {
+        return match node {
+            Node::Seq(items) => items
+                .iter_mut()
+                .try_for_each(|item| visit(item, rest, create, leaf)),
+            other => Err(VisitError::Path(wrong_kind("SequenceNode", other))),
+        };
+    }
+    if is_index(part) {
+        return visit_index(node, part, rest, create, leaf);
+    }
+    if is_matcher(part) {
+        return visit_matching(node, part, rest, create, leaf);
+    }
+    visit_field(node, part, rest, create, leaf)
+}
+
+/// The node that a missing part becomes, given what follows it.
+fn missing(rest: &[String], create: CreateKind) -> Node {
+    match rest.first() {
+        None => create.fresh(),
+        Some(next) if is_index(next) || is_matcher(next) || next == "-" => Node::seq(Vec::new()),
+        Some(_) => Node::map(),
+    }
+}
+
+fn visit_field(
+    node: &mut Node,
+    part: &str,
+    rest: &[String],
+    create: Option<CreateKind>,
+    leaf: &mut Visitor<'_>,
+) -> Result<(), VisitError> {
+    if node.is_null() {
+        match create {
+            Some(_) => *node = Node::map(),
+            None => return Ok(()),
+        }
+    }
+    let Node::Map(map) = node else {
+        return Err(VisitError::Path(wrong_kind("MappingNode", node)));
+    };
+    if let Some(slot) = map.get_mut(part) {
+        if slot.is_null() && !rest.is_empty() {
+            match create {
+                Some(create) => *slot = missing(rest, create),
+                None => return Ok(()),
+            }
+        }
+        return visit(slot, rest, create, leaf);
+    }
+    let Some(create) = create else {
+        return Ok(());
+    };
+    map.pairs
+        .push((Scalar::untagged(part), missing(rest, create)));
+    let at = map.pairs.len() - 1;
+    visit(&mut map.pairs[at].1, rest, Some(create), leaf)
+}
+
+fn visit_index(
+    node: &mut Node,
+    part: &str,
+    rest: &[String],
+    create: Option<CreateKind>,
+    leaf: &mut Visitor<'_>,
+) -> Result<(), VisitError> {
+    if node.is_null() && create.is_some() {
+        *node = Node::seq(Vec::new());
+    }
+    let Node::Seq(items) = node else {
+        return Err(VisitError::Path(wrong_kind("SequenceNode", node)));
+    };
+    let index: usize = part
+        .parse()
+        .map_err(|_| VisitError::Path(format!("index {part} is too large")))?;
+    if index == items.len()
+        && let Some(create) = create
+    {
+        items.push(missing(rest, create));
+    }
+    let length = items.len();
+    match items.get_mut(index) {
+        Some(item) => visit(item, rest, create, leaf),
+        None => Err(VisitError::Path(format!(
+            "index {index} specified but only {length} elements found"
+        ))),
+    }
+}
+
+/// Elements whose field, or which themselves, match an unanchored pattern.
+fn visit_matching(
+    node: &mut Node,
+    part: &str,
+    rest: &[String],
+    create: Option<CreateKind>,
+    leaf: &mut Visitor<'_>,
+) -> Result<(), VisitError> {
+    let (field, value) = matcher(part).map_err(VisitError::Path)?;
+    if node.is_null() && create.is_some() {
+        *node = Node::seq(Vec::new());
+    }
+    let Node::Seq(items) = node else {
+        return Err(VisitError::Path(wrong_kind("SequenceNode", node)));
+    };
+    let pattern: Option<Regex> = if is_literal(value) {
+        None
+    } else {
+        Some(regex(value).map_err(VisitError::Path)?)
+    };
+    let fits = |text: &str| match &pattern {
+        Some(pattern) => pattern.is_match(text),
+        None => text.contains(value),
+    };
+    let mut found = false;
+    for item in items.iter_mut() {
+        let own = if field.is_empty() {
+            item.text()
+        } else {
+            item.get(field).and_then(Node::text)
+        };
+        if own.is_some_and(fits) {
+            found = true;
+            visit(item, rest, create, leaf)?;
+        }
+    }
+    if found || create.is_none() {
+        return Ok(());
+    }
+    let mut item = if field.is_empty() {
+        Node::Scalar(Scalar::plain(value))
+    } else {
+        Node::Map(Map::of(vec![(
+            Scalar::untagged(field),
+            Node::Scalar(Scalar::plain(value)),
+        )]))
+    };
+    visit(&mut item, rest, create, leaf)?;
+    items.push(item);
+    Ok(())
+}

@@ -1,0 +1,459 @@
+//! The tree that transformations work on.
+//!
+//! kustomize decides the type of a scalar only when it writes, from the text,
+//! the tag and the quotes that the scalar then has; which of the three a
+//! transformation touches is visible in the output. So the tree keeps them
+//! apart. Keys keep their order and may repeat; comments and layout are gone.
+
+use serde_json::{Map as JsonMap, Value};
+use sluice_yaml::{Booleans, Resolved, ScalarStyle, resolve};
+
+/// A node of an object.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Node {
+    Scalar(Scalar),
+    Map(Map),
+    Seq(Seq),
+}
+
+/// The type that a scalar claims to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tag {
+    /// None: the text decides.
+    Infer,
+    Str,
+    Int,
+    Float,
+    Bool,
+    Null,
+    /// A value left out in `{a: }`: null to whoever looks at it, but the
+    /// empty text when it is written.
+    BlankInFlow,
+    Timestamp,
+}
+
+impl Tag {
+    pub(crate) fn short(self) -> &'static str {
+        match self {
+            Tag::Infer => "",
+            Tag::Str => "!!str",
+            Tag::Int => "!!int",
+            Tag::Float => "!!float",
+            Tag::Bool => "!!bool",
+            Tag::Null | Tag::BlankInFlow => "!!null",
+            Tag::Timestamp => "!!timestamp",
+        }
+    }
+
+    pub(crate) fn of(resolved: Resolved) -> Tag {
+        match resolved {
+            Resolved::Null => Tag::Null,
+            Resolved::Bool(_) => Tag::Bool,
+            Resolved::Int(_) | Resolved::Uint(_) => Tag::Int,
+            Resolved::Float(_) => Tag::Float,
+            Resolved::Timestamp => Tag::Timestamp,
+            Resolved::Merge | Resolved::Str => Tag::Str,
+        }
+    }
+}
+
+/// A scalar with all that decides its type.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Scalar {
+    pub text: String,
+    pub tag: Tag,
+    pub style: ScalarStyle,
+    pub comments: Option<Box<Comments>>,
+}
+
+/// The comments at a node, kept only in texts that are written back in YAML.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Comments {
+    /// Lines before it.
+    pub head: Vec<String>,
+    /// Behind it in its line.
+    pub line: Option<String>,
+    /// Lines after it, before an empty one.
+    pub foot: Vec<String>,
+}
+
+/// A mapping: pairs in order; of a repeated key the first is found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Map {
+    pub pairs: Vec<(Scalar, Node)>,
+    /// Written as `{a: b}`.
+    pub flow: bool,
+    /// What go-yaml says of repeated keys, which fails the first conversion
+    /// to JSON.
+    pub repeated: Option<Repeated>,
+    pub comments: Option<Box<Comments>>,
+}
+
+/// go-yaml's lines about repeated keys; boxed because it is rare.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Repeated(pub Box<str>);
+
+/// A sequence.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Seq {
+    pub items: Vec<Node>,
+    /// Written as `[a, b]`.
+    pub flow: bool,
+    pub comments: Option<Box<Comments>>,
+}
+
+impl From<Vec<Node>> for Seq {
+    fn from(items: Vec<Node>) -> Self {
+        Seq {
+            items,
+            ..Seq::default()
+        }
+    }
+}
+
+impl std::ops::Deref for Seq {
+    type Target = Vec<Node>;
+
+    fn deref(&self) -> &Vec<Node> {
+        &self.items
+    }
+}
+
+impl std::ops::DerefMut for Seq {
+    fn deref_mut(&mut self) -> &mut Vec<Node> {
+        &mut self.items
+    }
+}
+
+/// The kinds of nodes, as error texts name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NodeKind {
+    Scalar,
+    Map,
+    Seq,
+}
+
+impl NodeKind {
+    pub(crate) fn go_name(self) -> &'static str {
+        match self {
+            NodeKind::Scalar => "ScalarNode",
+            NodeKind::Map => "MappingNode",
+            NodeKind::Seq => "SequenceNode",
+        }
+    }
+}
+
+impl Scalar {
+    /// A plain text of type string.
+    pub(crate) fn string(text: impl Into<String>) -> Self {
+        Scalar {
+            text: text.into(),
+            tag: Tag::Str,
+            style: ScalarStyle::Plain,
+            comments: None,
+        }
+    }
+
+    /// A plain text whose type follows from it.
+    pub(crate) fn plain(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Scalar {
+            tag: Tag::of(resolve(&text, Booleans::Yaml12)),
+            text,
+            style: ScalarStyle::Plain,
+            comments: None,
+        }
+    }
+
+    /// A plain text without a tag.
+    pub(crate) fn untagged(text: impl Into<String>) -> Self {
+        Scalar {
+            text: text.into(),
+            tag: Tag::Infer,
+            style: ScalarStyle::Plain,
+            comments: None,
+        }
+    }
+
+    pub(crate) fn is_plain(&self) -> bool {
+        self.style == ScalarStyle::Plain
+    }
+
+    /// True for a null, however it came about.
+    pub(crate) fn is_null(&self) -> bool {
+        match self.tag {
+            Tag::Null | Tag::BlankInFlow => true,
+            Tag::Infer => {
+                self.is_plain() && matches!(resolve(&self.text, Booleans::Yaml12), Resolved::Null)
+            }
+            _ => false,
+        }
+    }
+
+    /// The type and value that the scalar has when it is written.
+    ///
+    /// # Errors
+    /// A tag that the text contradicts.
+    pub(crate) fn resolve(&self) -> Result<Resolved, String> {
+        if !self.is_plain() || self.tag == Tag::Str {
+            return Ok(Resolved::Str);
+        }
+        let resolved = match resolve(&self.text, Booleans::Yaml12) {
+            Resolved::Merge => Resolved::Str,
+            resolved => resolved,
+        };
+        if self.tag == Tag::Infer || Tag::of(resolved) == self.tag {
+            return Ok(resolved);
+        }
+        match (self.tag, resolved) {
+            (Tag::Float, Resolved::Int(int)) => Ok(Resolved::Float(int as f64)),
+            (Tag::Float, Resolved::Uint(int)) => Ok(Resolved::Float(int as f64)),
+            _ => Err(format!(
+                "yaml: cannot decode {} `{}` as a {}",
+                resolved.tag(),
+                self.text,
+                self.tag.short()
+            )),
+        }
+    }
+
+    fn to_json(&self) -> Result<Value, String> {
+        if !self.is_plain() || matches!(self.tag, Tag::Str | Tag::BlankInFlow) {
+            return Ok(Value::String(self.text.clone()));
+        }
+        Ok(match self.resolve()? {
+            Resolved::Null => Value::Null,
+            Resolved::Bool(flag) => Value::Bool(flag),
+            Resolved::Int(int) => Value::from(int),
+            Resolved::Uint(int) => Value::from(int),
+            Resolved::Float(float) => match sluice_yaml::number_from_f64(float) {
+                Some(number) => Value::Number(number),
+                None => {
+                    let shown = if float.is_nan() {
+                        "NaN"
+                    } else if float > 0.0 {
+                        "+Inf"
+                    } else {
+                        "-Inf"
+                    };
+                    return Err(format!("json: unsupported value: {shown}"));
+                }
+            },
+            Resolved::Timestamp => match sluice_yaml::timestamp_to_rfc3339(&self.text) {
+                Some(text) => Value::String(text),
+                None => Value::String(self.text.clone()),
+            },
+            Resolved::Merge | Resolved::Str => Value::String(self.text.clone()),
+        })
+    }
+}
+
+impl Node {
+    pub(crate) fn string(text: impl Into<String>) -> Self {
+        Node::Scalar(Scalar::string(text))
+    }
+
+    pub(crate) fn map() -> Self {
+        Node::Map(Map::default())
+    }
+
+    /// A sequence in block style.
+    pub(crate) fn seq(items: Vec<Node>) -> Self {
+        Node::Seq(items.into())
+    }
+
+    pub(crate) fn kind(&self) -> NodeKind {
+        match self {
+            Node::Scalar(_) => NodeKind::Scalar,
+            Node::Map(_) => NodeKind::Map,
+            Node::Seq(_) => NodeKind::Seq,
+        }
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self, Node::Scalar(scalar) if scalar.is_null())
+    }
+
+    pub(crate) fn as_scalar(&self) -> Option<&Scalar> {
+        match self {
+            Node::Scalar(scalar) => Some(scalar),
+            _ => None,
+        }
+    }
+
+    /// The text of a scalar.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.as_scalar().map(|scalar| scalar.text.as_str())
+    }
+
+    pub(crate) fn as_map(&self) -> Option<&Map> {
+        match self {
+            Node::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_map_mut(&mut self) -> Option<&mut Map> {
+        match self {
+            Node::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_seq(&self) -> Option<&[Node]> {
+        match self {
+            Node::Seq(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The value of a field of a mapping.
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        self.as_map()?.get(key)
+    }
+
+    /// The JSON form, with the types that the output has.
+    ///
+    /// # Errors
+    /// What JSON cannot hold, with the text of Go's libraries.
+    pub(crate) fn to_json(&self) -> Result<Value, String> {
+        self.to_json_at(0)
+    }
+
+    fn to_json_at(&self, depth: usize) -> Result<Value, String> {
+        match self {
+            Node::Scalar(scalar) => scalar.to_json(),
+            Node::Seq(items) => items
+                .iter()
+                .map(|item| item.to_json_at(depth + 1))
+                .collect::<Result<Vec<_>, _>>()
+                .map(Value::Array),
+            Node::Map(map) => map.to_json_at(depth),
+        }
+    }
+
+    /// The tree of a JSON value, as if it were read from JSON text.
+    pub(crate) fn from_json(value: &Value) -> Node {
+        let plain = |text: String, tag| {
+            Node::Scalar(Scalar {
+                text,
+                tag,
+                style: ScalarStyle::Plain,
+                comments: None,
+            })
+        };
+        match value {
+            Value::Null => plain("null".to_owned(), Tag::Null),
+            Value::Bool(flag) => plain(flag.to_string(), Tag::Bool),
+            Value::Number(number) if number.is_f64() => plain(number.to_string(), Tag::Float),
+            Value::Number(number) => plain(number.to_string(), Tag::Int),
+            Value::String(text) => Node::Scalar(Scalar {
+                text: text.clone(),
+                tag: Tag::Str,
+                style: ScalarStyle::DoubleQuoted,
+                comments: None,
+            }),
+            Value::Array(items) => Node::seq(items.iter().map(Node::from_json).collect()),
+            Value::Object(map) => Node::Map(Map::of(
+                map.iter()
+                    .map(|(key, value)| {
+                        let key = Scalar {
+                            text: key.clone(),
+                            tag: Tag::Str,
+                            style: ScalarStyle::DoubleQuoted,
+                            comments: None,
+                        };
+                        (key, Node::from_json(value))
+                    })
+                    .collect(),
+            )),
+        }
+    }
+}
+
+/// The JSON form of an object.
+///
+/// # Errors
+/// As [`Node::to_json`].
+pub(crate) fn map_to_json(map: &Map) -> Result<Value, String> {
+    map.to_json_at(0)
+}
+
+impl Map {
+    fn to_json_at(&self, depth: usize) -> Result<Value, String> {
+        if let Some(Repeated(lines)) = &self.repeated {
+            return Err(format!("yaml: unmarshal errors:\n  {lines}"));
+        }
+        let mut out = JsonMap::new();
+        for (key, value) in &self.pairs {
+            let typed =
+                key.is_plain() && !matches!(key.resolve().unwrap_or(Resolved::Str), Resolved::Str);
+            if typed {
+                if depth > 0 {
+                    return Err("json: unsupported type: map[interface {}]interface {}".to_owned());
+                }
+                if key.is_null() {
+                    continue;
+                }
+            }
+            let value = value.to_json_at(depth + 1)?;
+            out.insert(key.text.clone(), value);
+        }
+        Ok(Value::Object(out))
+    }
+
+    /// A mapping in block style.
+    pub(crate) fn of(pairs: Vec<(Scalar, Node)>) -> Self {
+        Map {
+            pairs,
+            ..Map::default()
+        }
+    }
+
+    pub(crate) fn position(&self, key: &str) -> Option<usize> {
+        self.pairs.iter().position(|(k, _)| k.text == key)
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        self.pairs
+            .iter()
+            .find(|(k, _)| k.text == key)
+            .map(|(_, value)| value)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        self.pairs
+            .iter_mut()
+            .find(|(k, _)| k.text == key)
+            .map(|(_, value)| value)
+    }
+
+    /// Sets a field; a new one goes to the end under a plain key.
+    pub(crate) fn set(&mut self, key: &str, value: Node) {
+        match self.get_mut(key) {
+            Some(slot) => *slot = value,
+            None => self.pairs.push((Scalar::untagged(key), value)),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: &str) -> Option<Node> {
+        let at = self.position(key)?;
+        Some(self.pairs.remove(at).1)
+    }
+
+    /// The mapping under a key, made when it is missing or null.
+    pub(crate) fn map_under(&mut self, key: &str) -> Option<&mut Map> {
+        let at = match self.position(key) {
+            Some(at) => at,
+            None => {
+                self.pairs.push((Scalar::untagged(key), Node::map()));
+                self.pairs.len() - 1
+            }
+        };
+        let slot = &mut self.pairs[at].1;
+        if slot.is_null() {
+            *slot = Node::map();
+        }
+        slot.as_map_mut()
+    }
+}

@@ -1,0 +1,333 @@
+//! Values copied from one object's field into fields of others.
+
+use crate::fieldpath::{self, CreateKind};
+use crate::kustomization::{self, FieldOptions, Selector, SourceSelector};
+use crate::node::{Node, Scalar};
+use crate::resmap::ResMap;
+use crate::resource::Resource;
+use crate::schema::Schema;
+use crate::selector::Compiled;
+use crate::structured::{self, Outcome};
+
+/// A replacement, complete or with what is wrong with it, which is told when
+/// it is its turn to run.
+#[derive(Debug)]
+pub(crate) struct Replacement(Result<Checked, String>);
+
+#[derive(Debug)]
+struct Checked {
+    value: Source,
+    targets: Vec<Target>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Literal(String),
+    Field(SourceSelector),
+}
+
+#[derive(Debug)]
+struct Target {
+    /// `None`: the entry names nothing to select.
+    select: Option<Selected>,
+    reject: Vec<Selected>,
+    field_paths: Vec<String>,
+    options: Option<FieldOptions>,
+}
+
+#[derive(Debug)]
+struct Selected(Compiled);
+
+impl Replacement {
+    pub(crate) fn new(field: &kustomization::ReplacementField) -> Self {
+        Replacement(Checked::new(field))
+    }
+
+    /// Copies the value.
+    ///
+    /// # Errors
+    /// The replacement is incomplete, its source is not unique or has no
+    /// value, or a target lacks the field.
+    pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
+        let checked = self.0.as_ref().map_err(Clone::clone)?;
+        let value = match &checked.value {
+            Source::Literal(text) => Node::string(text),
+            Source::Field(source) => value_of(source, objects, schema)?,
+        };
+        let mut changed = false;
+        for target in &checked.targets {
+            let Some(select) = &target.select else {
+                return Err("target must specify resources to select".to_owned());
+            };
+            for resource in &mut objects.resources {
+                if !select.selects(resource, schema)
+                    || target
+                        .reject
+                        .iter()
+                        .any(|reject| reject.rejects(resource, schema))
+                {
+                    continue;
+                }
+                write(resource, &value, target)?;
+                changed = true;
+            }
+        }
+        if changed {
+            objects.touch();
+        }
+        Ok(())
+    }
+}
+
+impl Checked {
+    fn new(field: &kustomization::ReplacementField) -> Result<Self, String> {
+        let incomplete =
+            || Err("replacements must specify a source and at least one target".to_owned());
+        let value = match (&field.source, &field.source_value) {
+            (Some(_), Some(_)) => {
+                return Err("value and resource selectors are mutually exclusive".to_owned());
+            }
+            (Some(source), None) => Source::Field(source.clone()),
+            (None, Some(text)) => Source::Literal(text.clone()),
+            (None, None) => return incomplete(),
+        };
+        let Some(targets) = &field.targets else {
+            return incomplete();
+        };
+        let targets = targets
+            .iter()
+            .map(|target| {
+                let compile = |selector: &Selector| {
+                    Compiled::new(selector)
+                        .map(Selected)
+                        .map_err(|error| format!("error creating target selector: {error}"))
+                };
+                Ok(Target {
+                    select: target.select.as_ref().map(compile).transpose()?,
+                    reject: target
+                        .reject
+                        .iter()
+                        .map(compile)
+                        .collect::<Result<Vec<_>, String>>()?,
+                    field_paths: if target.field_paths.is_empty() {
+                        vec!["metadata.name".to_owned()]
+                    } else {
+                        target.field_paths.clone()
+                    },
+                    options: target.options.clone(),
+                })
+            })
+            .collect::<Result<Vec<_>, String>>()?;
+        Ok(Checked { value, targets })
+    }
+}
+
+impl Selected {
+    /// True when the present or a previous id matches, and the metadata.
+    fn selects(&self, resource: &Resource, schema: &Schema) -> bool {
+        self.matches_some_id(resource, schema) && self.0.selects_metadata(resource)
+    }
+
+    fn rejects(&self, resource: &Resource, schema: &Schema) -> bool {
+        (self.0.asks_for_id() && self.matches_some_id(resource, schema))
+            || self.0.has_labels_and_matches(resource)
+            || self.0.has_annotations_and_matches(resource)
+    }
+
+    /// Namespaces are compared as they are written: none is the empty text in
+    /// the present id, and `default` in previous ones.
+    fn matches_some_id(&self, resource: &Resource, schema: &Schema) -> bool {
+        if let Some(name) = self.0.literal_name()
+            && resource.name() != name
+            && resource.previous.iter().all(|id| id.name != name)
+        {
+            return false;
+        }
+        let current = resource.current_id(schema);
+        self.0
+            .matches_id(&current.gvk, &current.name, &current.namespace)
+            || resource
+                .previous_ids(schema)
+                .any(|id| self.0.matches_id(&id.gvk, &id.name, &id.namespace))
+    }
+}
+
+/// The value that the source names.
+fn value_of(source: &SourceSelector, objects: &ResMap, schema: &Schema) -> Result<Node, String> {
+    let matches = |resource: &Resource| {
+        if !source.name.is_empty()
+            && resource.name() != source.name
+            && resource.previous.iter().all(|id| id.name != source.name)
+        {
+            return false;
+        }
+        let fits = |want: &str, have: &str| want.is_empty() || want == have;
+        resource.all_ids(schema).iter().any(|id| {
+            fits(&source.group, &id.gvk.group)
+                && fits(&source.version, &id.gvk.version)
+                && fits(&source.kind, &id.gvk.kind)
+                && fits(&source.name, &id.name)
+                && (source.namespace.is_empty()
+                    || effective(&source.namespace) == effective(id.effective_namespace()))
+        })
+    };
+    let mut found = objects
+        .resources
+        .iter()
+        .filter(|resource| matches(resource));
+    let Some(resource) = found.next() else {
+        return Err(format!("nothing selected by {}", show(source)));
+    };
+    if found.next().is_some() {
+        return Err(format!("multiple matches for selector {}", show(source)));
+    }
+    let path = if source.field_path.is_empty() {
+        "metadata.name"
+    } else {
+        &source.field_path
+    };
+    let missing = || {
+        format!(
+            "fieldPath `{path}` is missing for replacement source {}",
+            show(source)
+        )
+    };
+    let root = Node::Map(resource.root.clone());
+    let found = fieldpath::get(&root, &fieldpath::split(path))
+        .map_err(|error| format!("error looking up replacement source: {error}"))?;
+    let Some(node) = found.filter(|node| !is_nothing(node)) else {
+        return Err(missing());
+    };
+    refine(node.clone(), source.options.as_ref())
+}
+
+/// Null, `{}` and `[]`; an empty text is a value.
+fn is_nothing(node: &Node) -> bool {
+    match node {
+        Node::Scalar(scalar) => scalar.is_null(),
+        Node::Map(map) => map.pairs.is_empty(),
+        Node::Seq(seq) => seq.items.is_empty(),
+    }
+}
+
+fn effective(namespace: &str) -> &str {
+    if namespace.is_empty() {
+        "default"
+    } else {
+        namespace
+    }
+}
+
+fn show(source: &SourceSelector) -> String {
+    let gvk = crate::id::Gvk {
+        group: source.group.clone(),
+        version: source.version.clone(),
+        kind: source.kind.clone(),
+    };
+    let or = |text: &str, none: &'static str| {
+        if text.is_empty() {
+            none.to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    format!(
+        "{gvk}/{}.{}",
+        or(&source.name, "[noName]"),
+        or(&source.namespace, "[noNs]")
+    )
+}
+
+/// Takes the part of the value that the options name.
+fn refine(node: Node, options: Option<&FieldOptions>) -> Result<Node, String> {
+    let Some(options) = options.filter(|options| !options.delimiter.is_empty()) else {
+        return Ok(node);
+    };
+    let Node::Scalar(scalar) = node else {
+        return Err("delimiter option can only be used with scalar nodes".to_owned());
+    };
+    let parts: Vec<&str> = scalar.text.split(options.delimiter.as_str()).collect();
+    let part = usize::try_from(options.index)
+        .ok()
+        .and_then(|index| parts.get(index));
+    match part {
+        Some(part) => Ok(Node::Scalar(Scalar {
+            text: (*part).to_owned(),
+            ..scalar
+        })),
+        None => Err(format!(
+            "options.index {} is out of bounds for value {}",
+            options.index, scalar.text
+        )),
+    }
+}
+
+/// Writes the value into every field of an object.
+fn write(resource: &mut Resource, value: &Node, target: &Target) -> Result<(), String> {
+    let create = target
+        .options
+        .as_ref()
+        .filter(|options| options.create)
+        .map(|_| CreateKind::of(value));
+    for path_text in &target.field_paths {
+        let path = fieldpath::split(path_text);
+        let what = if create.is_some() {
+            "find or create"
+        } else {
+            "find"
+        };
+        let missing = format!(
+            "unable to {what} field {} in replacement target",
+            crate::output::go_quote(path_text)
+        );
+        match structured::write(&mut resource.root, &path, value, create) {
+            Outcome::Written => continue,
+            Outcome::NoField => return Err(missing),
+            Outcome::Failed(problem) => return Err(format!("{missing}: {problem}")),
+            Outcome::NotStructured => {}
+        }
+        let root = std::mem::take(&mut resource.root);
+        let mut node = Node::Map(root);
+        let mut count = 0;
+        let walked = fieldpath::visit(&mut node, &path, create, &mut |field| {
+            count += 1;
+            set(field, value, target.options.as_ref())
+        });
+        if let Node::Map(root) = node {
+            resource.root = root;
+        }
+        match walked {
+            Ok(()) if count == 0 => return Err(missing),
+            Ok(()) => {}
+            Err(fieldpath::VisitError::Path(problem)) => {
+                return Err(format!("{missing}: {problem}"));
+            }
+            Err(fieldpath::VisitError::Field(problem)) => return Err(problem),
+        }
+    }
+    Ok(())
+}
+
+fn set(field: &mut Node, value: &Node, options: Option<&FieldOptions>) -> Result<(), String> {
+    if let Some(options) = options.filter(|options| !options.delimiter.is_empty()) {
+        let (Node::Scalar(field), Some(text)) = (field, value.text()) else {
+            return Err("delimiter option can only be used with scalar nodes".to_owned());
+        };
+        let mut parts: Vec<&str> = field.text.split(options.delimiter.as_str()).collect();
+        match usize::try_from(options.index) {
+            Err(_) => parts.insert(0, text),
+            Ok(index) if index >= parts.len() => parts.push(text),
+            Ok(index) => parts[index] = text,
+        }
+        field.text = parts.join(&options.delimiter);
+        return Ok(());
+    }
+    match (field, value) {
+        (Node::Scalar(field), value) => {
+            // A map or list has no text.
+            field.text = value.text().unwrap_or_default().to_owned();
+        }
+        (field, value) => *field = value.clone(),
+    }
+    Ok(())
+}

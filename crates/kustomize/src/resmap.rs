@@ -1,0 +1,169 @@
+//! The objects of a layer, with an index that keeps lookups from scanning.
+
+use std::collections::HashMap;
+
+use crate::id::ResId;
+use crate::resource::Resource;
+use crate::schema::Schema;
+use crate::selector::Compiled;
+
+/// Objects in their order.
+#[derive(Debug, Default)]
+pub(crate) struct ResMap {
+    pub resources: Vec<Resource>,
+    index: Option<Index>,
+}
+
+#[derive(Debug, Default)]
+struct Index {
+    /// By every id that an object has or had.
+    any: HashMap<u64, Vec<usize>>,
+    /// By the present id.
+    current: HashMap<u64, Vec<usize>>,
+    /// By original and present name.
+    names: HashMap<String, Vec<usize>>,
+}
+
+impl Index {
+    fn add(&mut self, at: usize, resource: &Resource, schema: &Schema) {
+        let current = resource.current_id(schema);
+        let key = current.key();
+        self.current.entry(key).or_default().push(at);
+        let mut put = |key: u64| {
+            let places = self.any.entry(key).or_default();
+            if places.last() != Some(&at) {
+                places.push(at);
+            }
+        };
+        let mut original = None;
+        for id in resource.previous_ids(schema) {
+            put(id.key());
+            original.get_or_insert(id.name);
+        }
+        put(key);
+        if let Some(original) = original.filter(|name| *name != current.name) {
+            self.names.entry(original).or_default().push(at);
+        }
+        self.names.entry(current.name).or_default().push(at);
+    }
+}
+
+impl ResMap {
+    pub(crate) fn new() -> Self {
+        ResMap::default()
+    }
+
+    /// Forgets the index, after ids may have changed.
+    pub(crate) fn touch(&mut self) {
+        self.index = None;
+    }
+
+    fn index(&mut self, schema: &Schema) -> &mut Index {
+        let resources = &self.resources;
+        self.index.get_or_insert_with(|| {
+            let mut index = Index::default();
+            for (at, resource) in resources.iter().enumerate() {
+                index.add(at, resource, schema);
+            }
+            index
+        })
+    }
+
+    /// Appends an object.
+    ///
+    /// # Errors
+    /// Another object has its id.
+    pub(crate) fn append(&mut self, resource: Resource, schema: &Schema) -> Result<(), String> {
+        let id = resource.current_id(schema);
+        if !self.with_current(&id, schema).is_empty() {
+            return Err(format!(
+                "may not add resource with an already registered id: {id}"
+            ));
+        }
+        self.push(resource, schema);
+        Ok(())
+    }
+
+    fn push(&mut self, resource: Resource, schema: &Schema) {
+        let at = self.resources.len();
+        if let Some(index) = &mut self.index {
+            index.add(at, &resource, schema);
+        }
+        self.resources.push(resource);
+    }
+
+    /// Objects whose present id is this one.
+    pub(crate) fn with_current(&mut self, id: &ResId, schema: &Schema) -> Vec<usize> {
+        let found = self.index(schema).current.get(&id.key()).cloned();
+        let mut found = found.unwrap_or_default();
+        found.retain(|&at| self.resources[at].current_id(schema) == *id);
+        found
+    }
+
+    /// Objects that have or had this id.
+    pub(crate) fn with_any(&mut self, id: &ResId, schema: &Schema) -> Vec<usize> {
+        let found = self.index(schema).any.get(&id.key()).cloned();
+        let mut found = found.unwrap_or_default();
+        found.retain(|&at| self.resources[at].all_ids(schema).contains(id));
+        found
+    }
+
+    /// The one object that has or had this id.
+    ///
+    /// # Errors
+    /// There is none, or there are several.
+    pub(crate) fn by_id(&mut self, id: &ResId, schema: &Schema) -> Result<usize, String> {
+        match self.with_any(id, schema).as_slice() {
+            [one] => Ok(*one),
+            [] => Err(format!(
+                "no matches for Id {id}; failed to find unique target for patch {id}"
+            )),
+            _ => Err(format!(
+                "multiple matches for Id {id}; failed to find unique target for patch {id}"
+            )),
+        }
+    }
+
+    /// Objects that a selector selects, in their order.
+    pub(crate) fn select(&mut self, selector: &Compiled, schema: &Schema) -> Vec<usize> {
+        let candidates: Vec<usize> = match selector.literal_name() {
+            Some(name) => self
+                .index(schema)
+                .names
+                .get(name)
+                .cloned()
+                .unwrap_or_default(),
+            None => (0..self.resources.len()).collect(),
+        };
+        candidates
+            .into_iter()
+            .filter(|&at| selector.selects(&self.resources[at], schema))
+            .collect()
+    }
+
+    /// Drops objects of which nothing is left.
+    pub(crate) fn drop_empty(&mut self) {
+        if self.resources.iter().any(Resource::is_empty) {
+            self.resources.retain(|resource| !resource.is_empty());
+            self.touch();
+        }
+    }
+
+    /// Checks that no two objects have one id.
+    ///
+    /// # Errors
+    /// Two have.
+    pub(crate) fn check_unique(&mut self, schema: &Schema) -> Result<(), String> {
+        self.touch();
+        for at in 0..self.resources.len() {
+            let id = self.resources[at].current_id(schema);
+            let same = self.with_current(&id, schema);
+            if same.first() != Some(&at) {
+                return Err(format!(
+                    "may not add resource with an already registered id: {id}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}

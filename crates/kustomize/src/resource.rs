@@ -1,0 +1,353 @@
+//! An object on its way through the build, with its history.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::id::{Gvk, ResId};
+use crate::node::{Map, Node, Scalar};
+use crate::schema::Schema;
+
+/// The annotations in which kustomize keeps what we keep beside the object.
+const INTERNAL: &str = "internal.config.kubernetes.io/";
+
+/// Where an object was read or generated.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// The file, as an absolute path; for a generated object the
+    /// kustomization file.
+    pub file: String,
+    /// The line of the object in the file, from 1; 0 when generated.
+    pub line: usize,
+    /// The directory of the kustomization that brought it in.
+    pub base: String,
+    /// The generator that made it, as `kind name`.
+    pub generator: Option<String>,
+}
+
+/// An object and what the build knows of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Resource {
+    pub root: Map,
+    /// The ids that the object had, oldest first.
+    pub previous: Vec<PreviousId>,
+    pub prefixes: Vec<String>,
+    pub suffixes: Vec<String>,
+    pub needs_hash: bool,
+    pub behavior: Behavior,
+    pub helm_generated: bool,
+    pub allow_name_change: bool,
+    pub allow_kind_change: bool,
+    /// Variables that read this object.
+    pub variables: Vec<String>,
+    pub origin: Arc<Origin>,
+    /// What `buildMetadata` tells of the object, when it is asked for.
+    pub notes: Notes,
+}
+
+/// A part of an earlier id; group and version are always the present ones.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PreviousId {
+    /// The effective namespace.
+    pub namespace: String,
+    pub name: String,
+    pub kind: String,
+}
+
+/// What a generated object does when another has its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Behavior {
+    #[default]
+    Unspecified,
+    Create,
+    Merge,
+    Replace,
+}
+
+impl Behavior {
+    pub(crate) fn parse(text: &str) -> Behavior {
+        match text {
+            "create" => Behavior::Create,
+            "merge" => Behavior::Merge,
+            "replace" => Behavior::Replace,
+            _ => Behavior::Unspecified,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Behavior::Unspecified => "unspecified",
+            Behavior::Create => "create",
+            Behavior::Merge => "merge",
+            Behavior::Replace => "replace",
+        }
+    }
+}
+
+/// The notes of `buildMetadata`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notes {
+    pub origin: Option<Arc<Maker>>,
+    pub transformations: Vec<Arc<Maker>>,
+}
+
+/// What made or changed an object, as the annotations tell it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Maker {
+    pub path: String,
+    pub repo: String,
+    pub git_ref: String,
+    pub configured_in: String,
+    /// apiVersion, kind, name, namespace.
+    pub configured_by: Option<[String; 4]>,
+}
+
+impl Resource {
+    pub(crate) fn new(root: Map, origin: Arc<Origin>) -> Self {
+        let mut resource = Resource {
+            root,
+            previous: Vec::new(),
+            prefixes: Vec::new(),
+            suffixes: Vec::new(),
+            needs_hash: false,
+            behavior: Behavior::Unspecified,
+            helm_generated: false,
+            allow_name_change: false,
+            allow_kind_change: false,
+            variables: Vec::new(),
+            origin,
+            notes: Notes::default(),
+        };
+        resource.take_internal_annotations();
+        resource
+    }
+
+    fn text_at(&self, key: &str) -> &str {
+        self.root.get(key).and_then(Node::text).unwrap_or("")
+    }
+
+    fn metadata(&self, key: &str) -> &str {
+        self.root
+            .get("metadata")
+            .and_then(|metadata| metadata.get(key))
+            .and_then(Node::text)
+            .unwrap_or("")
+    }
+
+    pub(crate) fn api_version(&self) -> &str {
+        self.text_at("apiVersion")
+    }
+
+    pub(crate) fn kind(&self) -> &str {
+        self.text_at("kind")
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.metadata("name")
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        self.metadata("namespace")
+    }
+
+    pub(crate) fn gvk(&self) -> Gvk {
+        Gvk::from_api_version(self.api_version(), self.kind())
+    }
+
+    /// The id that the object has now.
+    pub(crate) fn current_id(&self, schema: &Schema) -> ResId {
+        schema.id(self.gvk(), self.name(), self.namespace())
+    }
+
+    /// The ids that the object had, oldest first.
+    pub(crate) fn previous_ids<'r>(
+        &'r self,
+        schema: &'r Schema,
+    ) -> impl DoubleEndedIterator<Item = ResId> + 'r {
+        let api_version = self.api_version();
+        self.previous.iter().map(move |id| {
+            let gvk = Gvk::from_api_version(api_version, &id.kind);
+            schema.id(gvk, &id.name, &id.namespace)
+        })
+    }
+
+    /// The id that the object had at first.
+    pub(crate) fn original_id(&self, schema: &Schema) -> ResId {
+        self.previous_ids(schema)
+            .next()
+            .unwrap_or_else(|| self.current_id(schema))
+    }
+
+    /// Previous ids, oldest first, then the current one.
+    pub(crate) fn all_ids(&self, schema: &Schema) -> Vec<ResId> {
+        let mut ids: Vec<ResId> = self.previous_ids(schema).collect();
+        ids.push(self.current_id(schema));
+        ids
+    }
+
+    /// Remembers the current id among the previous ones.
+    pub(crate) fn record_id(&mut self, schema: &Schema) {
+        let id = self.current_id(schema);
+        self.previous.push(PreviousId {
+            namespace: id.effective_namespace().to_owned(),
+            name: id.name,
+            kind: id.gvk.kind,
+        });
+    }
+
+    fn metadata_mut(&mut self) -> Option<&mut Map> {
+        self.root.map_under("metadata")
+    }
+
+    pub(crate) fn set_name(&mut self, name: &str) {
+        if let Some(metadata) = self.metadata_mut() {
+            set_text(metadata, "name", name);
+        }
+    }
+
+    pub(crate) fn set_namespace(&mut self, namespace: &str) {
+        if let Some(metadata) = self.metadata_mut() {
+            if namespace.is_empty() {
+                metadata.remove("namespace");
+            } else {
+                set_text(metadata, "namespace", namespace);
+            }
+        }
+    }
+
+    pub(crate) fn set_kind(&mut self, kind: &str) {
+        set_text(&mut self.root, "kind", kind);
+    }
+
+    /// Labels or annotations as texts, sorted; what is not text is empty.
+    pub(crate) fn texts(&self, field: &str) -> BTreeMap<String, String> {
+        let pairs = self
+            .root
+            .get("metadata")
+            .and_then(|metadata| metadata.get(field))
+            .and_then(Node::as_map);
+        pairs.map_or_else(BTreeMap::new, |map| {
+            map.pairs
+                .iter()
+                .map(|(key, value)| {
+                    (
+                        key.text.clone(),
+                        value.text().unwrap_or_default().to_owned(),
+                    )
+                })
+                .collect()
+        })
+    }
+
+    /// Replaces labels or annotations; an empty set removes the field.
+    pub(crate) fn set_texts(&mut self, field: &str, texts: &BTreeMap<String, String>) {
+        let Some(metadata) = self.metadata_mut() else {
+            return;
+        };
+        if texts.is_empty() {
+            metadata.remove(field);
+            return;
+        }
+        let map = Map::of(
+            texts
+                .iter()
+                .map(|(key, value)| (Scalar::untagged(key), Node::string(value)))
+                .collect(),
+        );
+        metadata.set(field, Node::Map(map));
+    }
+
+    pub(crate) fn annotation(&self, key: &str) -> Option<&str> {
+        self.root
+            .get("metadata")?
+            .get("annotations")?
+            .get(key)
+            .map(|value| value.text().unwrap_or_default())
+    }
+
+    /// True when kustomize would keep notes in annotations of the object.
+    pub(crate) fn has_records(&self) -> bool {
+        !self.previous.is_empty()
+            || !self.prefixes.is_empty()
+            || !self.suffixes.is_empty()
+            || self.needs_hash
+            || self.behavior != Behavior::Unspecified
+            || self.helm_generated
+            || self.notes.origin.is_some()
+    }
+
+    /// True when nothing is left of the object.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.root.pairs.is_empty()
+    }
+
+    /// Honours the annotations in which kustomize keeps its history, for
+    /// inputs that carry them.
+    fn take_internal_annotations(&mut self) {
+        let annotations = self
+            .root
+            .get_mut("metadata")
+            .and_then(Node::as_map_mut)
+            .and_then(|metadata| metadata.get_mut("annotations"))
+            .and_then(Node::as_map_mut);
+        let Some(annotations) = annotations else {
+            return;
+        };
+        if !annotations
+            .pairs
+            .iter()
+            .any(|(key, _)| key.text.starts_with(INTERNAL))
+        {
+            return;
+        }
+        let mut take = |name: &str| -> Option<String> {
+            let value = annotations.remove(&format!("{INTERNAL}{name}"))?;
+            Some(value.text().unwrap_or_default().to_owned())
+        };
+        let list = |text: Option<String>| -> Vec<String> {
+            text.filter(|text| !text.is_empty())
+                .map(|text| text.split(',').map(str::to_owned).collect())
+                .unwrap_or_default()
+        };
+        let names = list(take("previousNames"));
+        let namespaces = list(take("previousNamespaces"));
+        let kinds = list(take("previousKinds"));
+        let prefixes = list(take("prefixes"));
+        let suffixes = list(take("suffixes"));
+        let needs_hash = take("needsHashSuffix").is_some();
+        let behavior = take("generatorBehavior");
+        let allow_name_change = take("allowNameChange").as_deref() == Some("enabled");
+        let allow_kind_change = take("allowKindChange").as_deref() == Some("enabled");
+        let helm_generated = take("helm-generated").is_some();
+        if names.len() == namespaces.len() && names.len() == kinds.len() {
+            self.previous = names
+                .into_iter()
+                .zip(namespaces)
+                .zip(kinds)
+                .map(|((name, namespace), kind)| PreviousId {
+                    namespace,
+                    name,
+                    kind,
+                })
+                .collect();
+        }
+        self.prefixes = prefixes;
+        self.suffixes = suffixes;
+        self.needs_hash = needs_hash;
+        self.behavior = behavior.map_or(Behavior::Unspecified, |text| Behavior::parse(&text));
+        self.allow_name_change = allow_name_change;
+        self.allow_kind_change = allow_kind_change;
+        self.helm_generated = helm_generated;
+    }
+}
+
+/// Sets a field to a text, keeping quotes where it had some.
+fn set_text(map: &mut Map, key: &str, text: &str) {
+    match map.get_mut(key) {
+        Some(Node::Scalar(scalar)) => {
+            scalar.text = text.to_owned();
+            scalar.tag = crate::node::Tag::Str;
+        }
+        Some(slot) => *slot = Node::string(text),
+        None => map.set(key, Node::string(text)),
+    }
+}

@@ -1,0 +1,153 @@
+//! Names, tags and digests of images.
+
+use regex::Regex;
+
+use super::Specs;
+use crate::fieldspec::{Create, walk};
+use crate::kustomization::Image;
+use crate::node::{Map, Node, Tag};
+use crate::resmap::ResMap;
+use crate::schema::Schema;
+use crate::selector::{is_literal, regex};
+
+/// Changes references to an image wherever containers are listed.
+pub(crate) struct Images {
+    image: Image,
+    specs: Specs,
+    pattern: Regex,
+    /// The name, when it is no pattern: a quick way to rule images out.
+    literal: Option<String>,
+}
+
+impl Images {
+    /// # Errors
+    /// The name of the image is not a regular expression.
+    pub(crate) fn new(image: &Image, specs: Specs) -> Result<Self, String> {
+        let pattern = regex(&format!(
+            "^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$",
+            image.name
+        ))?;
+        Ok(Images {
+            image: image.clone(),
+            specs,
+            pattern,
+            literal: is_literal(&image.name).then(|| image.name.clone()),
+        })
+    }
+
+    pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
+        for resource in &mut objects.resources {
+            if resource.kind() == "CustomResourceDefinition" {
+                continue;
+            }
+            self.containers(&mut resource.root)?;
+        }
+        for resource in &mut objects.resources {
+            let gvk = resource.gvk();
+            if gvk.kind == "CustomResourceDefinition" {
+                continue;
+            }
+            let id = resource.current_id(schema);
+            for (_, path) in self.specs.of(&gvk) {
+                walk(
+                    &mut resource.root,
+                    path,
+                    Create::No,
+                    || id.clone(),
+                    |node| self.update(node),
+                )
+                .map_err(|error| error.0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists of containers at any depth.
+    fn containers(&self, map: &mut Map) -> Result<(), String> {
+        for (key, value) in &mut map.pairs {
+            if matches!(key.text.as_str(), "containers" | "initContainers")
+                && let Node::Seq(items) = value
+            {
+                for item in items.iter_mut() {
+                    let Node::Map(container) = item else {
+                        if item.is_null() {
+                            continue;
+                        }
+                        return Err(super::metadata::wrong_kind("MappingNode", item));
+                    };
+                    if let Some(image) = container.get_mut("image") {
+                        self.update(image)?;
+                    }
+                }
+            }
+            self.containers_in(value)?;
+        }
+        Ok(())
+    }
+
+    fn containers_in(&self, node: &mut Node) -> Result<(), String> {
+        match node {
+            Node::Map(map) => self.containers(map),
+            Node::Seq(items) => items
+                .iter_mut()
+                .try_for_each(|item| self.containers_in(item)),
+            Node::Scalar(_) => Ok(()),
+        }
+    }
+
+    fn update(&self, node: &mut Node) -> Result<(), String> {
+        let Node::Scalar(scalar) = node else {
+            return Err(super::metadata::wrong_kind("ScalarNode", node));
+        };
+        if let Some(literal) = &self.literal
+            && !scalar.text.starts_with(literal.as_str())
+        {
+            return Ok(());
+        }
+        if !self.pattern.is_match(&scalar.text) {
+            return Ok(());
+        }
+        scalar.text = self.renamed(&scalar.text);
+        scalar.tag = Tag::Infer;
+        Ok(())
+    }
+
+    fn renamed(&self, image: &str) -> String {
+        let image_spec = &self.image;
+        let (mut name, mut tag, mut digest) = split(image);
+        if !image_spec.new_name.is_empty() {
+            name = &image_spec.new_name;
+        }
+        let suffixed;
+        if !image_spec.new_tag.is_empty() && !image_spec.digest.is_empty() {
+            (tag, digest) = (&image_spec.new_tag, &image_spec.digest);
+        } else if !image_spec.new_tag.is_empty() {
+            (tag, digest) = (&image_spec.new_tag, "");
+        } else if !image_spec.digest.is_empty() {
+            (tag, digest) = ("", &image_spec.digest);
+        } else if !image_spec.tag_suffix.is_empty() {
+            suffixed = format!("{tag}{}", image_spec.tag_suffix);
+            (tag, digest) = (&suffixed, "");
+        }
+        let mut out = name.to_owned();
+        if !tag.is_empty() {
+            out.push(':');
+            out.push_str(tag);
+        }
+        if !digest.is_empty() {
+            out.push('@');
+            out.push_str(digest);
+        }
+        out
+    }
+}
+
+/// Name, tag and digest of a reference.
+fn split(image: &str) -> (&str, &str, &str) {
+    let (rest, digest) = image.split_once('@').unwrap_or((image, ""));
+    let from = rest.find('/').unwrap_or(0);
+    match rest[from..].find(':') {
+        Some(at) => (&rest[..from + at], &rest[from + at + 1..], digest),
+        None => (rest, "", digest),
+    }
+}

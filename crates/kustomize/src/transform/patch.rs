@@ -1,0 +1,444 @@
+//! Patches: strategic merge and JSON.
+
+use crate::id::ResId;
+use crate::jsonpatch::{self, Operation};
+use crate::kustomization;
+use crate::loader::Loader;
+use crate::merge::merge_object;
+use crate::node::{Map, Node};
+use crate::read;
+use crate::resmap::ResMap;
+use crate::resource::Resource;
+use crate::schema::Schema;
+use crate::selector::Compiled;
+use sluice_yaml::Limits;
+
+/// A strategic-merge patch.
+pub(crate) struct MergePatch {
+    root: Map,
+    allow_name_change: bool,
+    allow_kind_change: bool,
+}
+
+impl MergePatch {
+    fn id(&self, schema: &Schema) -> ResId {
+        let text = |key: &str| self.root.get(key).and_then(Node::text).unwrap_or("");
+        let metadata = |key: &str| {
+            self.root
+                .get("metadata")
+                .and_then(|metadata| metadata.get(key))
+                .and_then(Node::text)
+                .unwrap_or("")
+        };
+        let gvk = crate::id::Gvk::from_api_version(text("apiVersion"), text("kind"));
+        schema.id(gvk, metadata("name"), metadata("namespace"))
+    }
+
+    /// Patches one object, which may be empty afterwards.
+    fn apply(&self, resource: &mut Resource, schema: &Schema) -> Result<(), String> {
+        self.apply_root(&self.root, resource, schema)
+    }
+
+    /// Patches an object whatever id the patch has.
+    fn apply_to_any(&self, resource: &mut Resource, schema: &Schema) -> Result<(), String> {
+        let mut root = self.root.clone();
+        root.set("apiVersion", Node::string(resource.api_version()));
+        self.apply_root(&root, resource, schema)
+    }
+
+    fn apply_root(
+        &self,
+        root: &Map,
+        resource: &mut Resource,
+        schema: &Schema,
+    ) -> Result<(), String> {
+        let name = resource.name().to_owned();
+        let namespace = resource.namespace().to_owned();
+        let kind = resource.kind().to_owned();
+        if self.allow_name_change || self.allow_kind_change {
+            resource.record_id(schema);
+        }
+        let base = std::mem::take(&mut resource.root);
+        match merge_object(base, root, schema)? {
+            None => {
+                resource.root = Map::default();
+                return Ok(());
+            }
+            Some(merged) => resource.root = merged,
+        }
+        if !self.allow_kind_change {
+            resource.set_kind(&kind);
+        }
+        if !self.allow_name_change {
+            resource.set_name(&name);
+        }
+        resource.set_namespace(&namespace);
+        Ok(())
+    }
+
+    fn may_rename(&self) -> bool {
+        self.allow_name_change || self.allow_kind_change
+    }
+}
+
+fn read_patches(text: &str, limits: &Limits) -> Result<Vec<MergePatch>, String> {
+    let found = read::read(text, limits).map_err(|error| error.message(""))?;
+    Ok(found
+        .into_iter()
+        .map(|found| {
+            let resource = Resource::new(found.root, std::sync::Arc::default());
+            MergePatch {
+                allow_name_change: resource.allow_name_change,
+                allow_kind_change: resource.allow_kind_change,
+                root: resource.root,
+            }
+        })
+        .collect())
+}
+
+/// The whole of `patchesStrategicMerge`.
+pub(crate) struct StrategicMerge {
+    patches: Vec<MergePatch>,
+}
+
+impl StrategicMerge {
+    /// Reads patches that are given as paths or as YAML.
+    ///
+    /// # Errors
+    /// A file is missing or holds no patch.
+    pub(crate) fn new(
+        entries: &[String],
+        inline: &str,
+        loader: &Loader<'_>,
+        limits: &Limits,
+    ) -> Result<Self, String> {
+        if entries.is_empty() && inline.is_empty() {
+            return Err("empty file path and empty patch content".to_owned());
+        }
+        let mut patches = Vec::new();
+        for entry in entries {
+            if let Ok(read) = read_patches(entry, limits) {
+                patches.extend(read);
+                continue;
+            }
+            let content = loader
+                .load(entry)
+                .map_err(|error| error.text().to_owned())?;
+            let text = sluice_yaml::decode(&content).map_err(|error| error.to_string())?;
+            let found = read::read(&text, limits).map_err(|error| error.message(entry))?;
+            patches.extend(found.into_iter().map(|found| MergePatch {
+                root: found.root,
+                allow_name_change: false,
+                allow_kind_change: false,
+            }));
+        }
+        if !inline.is_empty() {
+            patches.extend(read_patches(inline, limits)?);
+        }
+        if patches.is_empty() {
+            return Err(format!(
+                "patch appears to be empty; files=[{}], Patch={inline}",
+                entries.join(" ")
+            ));
+        }
+        Ok(StrategicMerge { patches })
+    }
+
+    pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
+        for patch in &self.patches {
+            let at = objects.by_id(&patch.id(schema), schema)?;
+            patch.apply(&mut objects.resources[at], schema)?;
+            if objects.resources[at].is_empty() {
+                objects.resources.remove(at);
+                objects.touch();
+            } else if patch.may_rename() {
+                objects.touch();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One entry of `patches`.
+pub(crate) struct Patch {
+    source: String,
+    target: Option<Target>,
+    body: Body,
+}
+
+/// A selector that complains only when it is used.
+struct Target {
+    selector: Result<Compiled, String>,
+    shown: String,
+}
+
+impl Target {
+    fn new(selector: &kustomization::Selector) -> Self {
+        Target {
+            selector: Compiled::new(selector),
+            shown: crate::selector::show(selector),
+        }
+    }
+
+    fn get(&self) -> Result<&Compiled, String> {
+        self.selector.as_ref().map_err(Clone::clone)
+    }
+}
+
+enum Body {
+    Merge(Vec<MergePatch>),
+    Json(Vec<Operation>),
+}
+
+impl Patch {
+    /// Reads the patch of an entry.
+    ///
+    /// # Errors
+    /// kustomize's texts, without the mention of the plugin.
+    pub(crate) fn new(
+        args: &kustomization::Patch,
+        config: &str,
+        loader: &Loader<'_>,
+        limits: &Limits,
+    ) -> Result<Self, String> {
+        let inline = args.patch.trim();
+        let text;
+        let source;
+        match (inline.is_empty(), args.path.is_empty()) {
+            (true, true) => {
+                return Err(format!("must specify one of patch and path in\n{config}"));
+            }
+            (false, false) => {
+                return Err(format!(
+                    "patch and path can't be set at the same time\n{config}"
+                ));
+            }
+            (false, true) => {
+                text = inline.to_owned();
+                source = format!("[patch: {}]", crate::output::go_quote(inline));
+            }
+            (true, false) => {
+                let content = loader.load(&args.path).map_err(|error| {
+                    format!(
+                        "failed to get the patch file from path({}): {}",
+                        args.path,
+                        error.text()
+                    )
+                })?;
+                text = sluice_yaml::decode(&content)
+                    .map_err(|error| error.to_string())?
+                    .into_owned();
+                source = format!("[path: {}]", crate::output::go_quote(&args.path));
+            }
+        }
+        let merge = read_patches(&text, limits);
+        let json = jsonpatch::parse(&text, limits);
+        let body = match (merge, json) {
+            (Ok(merge), Ok(json)) if !merge.is_empty() && !json.is_empty() => {
+                return Err(format!(
+                    "illegally qualifies as both an SM and JSON patch: {source}"
+                ));
+            }
+            (Ok(mut merge), _) => {
+                if let Some(options) = &args.options {
+                    for patch in &mut merge {
+                        patch.allow_name_change |= options.allow_name_change;
+                        patch.allow_kind_change |= options.allow_kind_change;
+                    }
+                }
+                Body::Merge(merge)
+            }
+            (Err(_), Ok(json)) => Body::Json(json),
+            (Err(_), Err(_)) => {
+                return Err(format!("unable to parse SM or JSON patch from {source}"));
+            }
+        };
+        Ok(Patch {
+            source,
+            target: args.target.as_ref().map(Target::new),
+            body,
+        })
+    }
+
+    pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
+        match (&self.body, &self.target) {
+            (Body::Merge(patches), _) if patches.is_empty() => Ok(()),
+            (Body::Merge(patches), Some(target)) => {
+                let [patch] = patches.as_slice() else {
+                    return Err(format!(
+                        "Multiple Strategic-Merge Patches in one `patches` entry is not allowed to set `patches.target` field: {}",
+                        self.source
+                    ));
+                };
+                let selector = target.get().map_err(|error| {
+                    format!(
+                        "unable to find patch target {} in `resources`: {error}",
+                        crate::output::go_quote(&target.shown)
+                    )
+                })?;
+                merge_selected(patch, selector, objects, schema)
+            }
+            (Body::Merge(patches), None) => merge_by_id(patches, objects, schema),
+            (Body::Json(operations), _) if operations.is_empty() => Ok(()),
+            (Body::Json(_), None) => Err(format!(
+                "must specify a target for JSON patch {}",
+                self.source
+            )),
+            (Body::Json(operations), Some(target)) => {
+                patch_selected(operations, target.get()?, objects, schema)
+            }
+        }
+    }
+}
+
+fn merge_selected(
+    patch: &MergePatch,
+    target: &Compiled,
+    objects: &mut ResMap,
+    schema: &Schema,
+) -> Result<(), String> {
+    let selected = objects.select(target, schema);
+    if selected.is_empty() {
+        return Ok(());
+    }
+    for at in selected {
+        patch.apply_to_any(&mut objects.resources[at], schema)?;
+    }
+    objects.drop_empty();
+    if patch.may_rename() {
+        objects.touch();
+    }
+    Ok(())
+}
+
+fn merge_by_id(
+    patches: &[MergePatch],
+    objects: &mut ResMap,
+    schema: &Schema,
+) -> Result<(), String> {
+    for patch in patches {
+        let id = patch.id(schema);
+        let at = objects.by_id(&id, schema).map_err(|error| {
+            format!("no resource matches strategic merge patch \"{id}\": {error}")
+        })?;
+        patch.apply(&mut objects.resources[at], schema)?;
+        if objects.resources[at].is_empty() {
+            objects.resources.remove(at);
+            objects.touch();
+        } else if patch.may_rename() {
+            objects.touch();
+        }
+    }
+    Ok(())
+}
+
+fn patch_selected(
+    operations: &[Operation],
+    target: &Compiled,
+    objects: &mut ResMap,
+    schema: &Schema,
+) -> Result<(), String> {
+    for at in objects.select(target, schema) {
+        let resource = &mut objects.resources[at];
+        resource.record_id(schema);
+        let before = resource.current_id(schema);
+        apply_json(operations, resource)?;
+        if resource.current_id(schema) != before {
+            objects.touch();
+        }
+    }
+    Ok(())
+}
+
+fn apply_json(operations: &[Operation], resource: &mut Resource) -> Result<(), String> {
+    // What is recorded of an object are annotations to kustomize, so that
+    // there is a map for the patch to add to.
+    if resource.has_records()
+        && let Some(metadata) = resource.root.map_under("metadata")
+    {
+        metadata.map_under("annotations");
+    }
+    let root = std::mem::take(&mut resource.root);
+    let mut value = Node::Map(root).to_json()?;
+    jsonpatch::lose_precision(&mut value);
+    jsonpatch::apply(&mut value, operations)?;
+    jsonpatch::lose_precision(&mut value);
+    match Node::from_json(&value) {
+        Node::Map(root) => {
+            resource.root = root;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One entry of `patchesJson6902`.
+pub(crate) struct JsonPatch {
+    target: Target,
+    operations: Vec<Operation>,
+}
+
+impl JsonPatch {
+    /// Reads the patch of an entry.
+    ///
+    /// # Errors
+    /// kustomize's texts, without the mention of the plugin.
+    pub(crate) fn new(
+        args: &kustomization::Patch,
+        loader: &Loader<'_>,
+        limits: &Limits,
+    ) -> Result<Self, String> {
+        let Some(target) = args
+            .target
+            .as_ref()
+            .filter(|target| !target.name.is_empty())
+        else {
+            return Err("must specify the target name".to_owned());
+        };
+        let text = match (args.path.is_empty(), args.patch.is_empty()) {
+            (true, true) => return Err("empty file path and empty jsonOp".to_owned()),
+            (false, false) => {
+                return Err("must specify a file path or jsonOp, not both".to_owned());
+            }
+            (true, false) => args.patch.clone(),
+            (false, true) => {
+                let content = loader
+                    .load(&args.path)
+                    .map_err(|error| error.text().to_owned())?;
+                let text = sluice_yaml::decode(&content)
+                    .map_err(|error| error.to_string())?
+                    .into_owned();
+                if text.is_empty() {
+                    return Err(format!("patch file is empty: {}", args.path));
+                }
+                text
+            }
+        };
+        let operations = jsonpatch::parse(&text, limits)
+            .map_err(|error| format!("decoding {}: {error}", as_json(&text, limits)))?;
+        if operations.is_empty() {
+            return Err(format!(
+                "patch appears to be empty; file={}, JsonOp={}",
+                args.path, args.patch
+            ));
+        }
+        Ok(JsonPatch {
+            target: Target::new(target),
+            operations,
+        })
+    }
+
+    pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
+        for at in objects.select(self.target.get()?, schema) {
+            apply_json(&self.operations, &mut objects.resources[at])?;
+        }
+        objects.touch();
+        Ok(())
+    }
+}
+
+fn as_json(text: &str, limits: &Limits) -> String {
+    sluice_yaml::from_str_with(text, sluice_yaml::Dialect::Sigs, limits)
+        .map(|value| value.to_string())
+        .unwrap_or_else(|_| text.to_owned())
+}

@@ -1,0 +1,141 @@
+//! The files that a build may see: one artifact, one file over it, nothing else.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use sluice_artifact::Tree;
+use sluice_kustomize::{FileSystem, FsError};
+
+/// An artifact's tree at a root directory, with at most one file written over it.
+///
+/// Nothing exists outside of the root. Artifacts hold no links, so there is no way out.
+#[derive(Debug, Clone)]
+pub struct Files {
+    tree: Arc<Tree>,
+    root: String,
+    written: Option<(String, Vec<u8>)>,
+}
+
+impl Files {
+    /// The tree as it would lie at `root`, an absolute and clean path.
+    pub fn new(tree: Arc<Tree>, root: impl Into<String>) -> Self {
+        Self {
+            tree,
+            root: root.into(),
+            written: None,
+        }
+    }
+
+    /// The directory that the tree lies at.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// Puts a file in place of the one at that path, or of none.
+    pub fn write(&mut self, path: &str, content: Vec<u8>) {
+        self.written = Some((path.to_owned(), content));
+    }
+
+    /// The absolute path of a directory that a user names: below the root whatever it says.
+    pub fn resolve(&self, path: &str) -> String {
+        // Cleaning an absolute path drops every `..` that would leave it.
+        match sluice_kustomize::clean_path(&format!("/{path}")).as_str() {
+            "/" => self.root.clone(),
+            below => format!("{}{below}", self.root),
+        }
+    }
+
+    /// The path below the root; `None` for one that is not in or below it.
+    fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let rest = path.strip_prefix(&self.root)?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+    }
+
+    fn outside(&self, operation: &str, path: &str) -> FsError {
+        FsError::Other(format!(
+            "fs-security-constraint {operation} {path}: path '{path}' is not in or below '{}'",
+            self.root
+        ))
+    }
+
+    fn is_written(&self, path: &str) -> bool {
+        self.written
+            .as_ref()
+            .is_some_and(|(written, _)| written == path)
+    }
+
+    /// The shortest leading part of a path that leads nowhere or through a file.
+    fn broken(&self, path: &str) -> FsError {
+        let Some(below) = self.below(path) else {
+            return FsError::NotFound(path.to_owned());
+        };
+        let mut here = String::new();
+        for part in below.split('/').filter(|part| !part.is_empty()) {
+            if !here.is_empty() && !self.tree.is_dir(&here) {
+                return FsError::NotADirectory(path.to_owned());
+            }
+            here = format!("{here}/{part}");
+            if !self.tree.exists(&here) {
+                return FsError::NotFound(format!("{}{here}", self.root));
+            }
+        }
+        FsError::NotFound(path.to_owned())
+    }
+}
+
+impl FileSystem for Files {
+    fn read(&self, path: &str) -> Result<Cow<'_, [u8]>, FsError> {
+        if let Some((_, content)) = self.written.as_ref().filter(|(written, _)| written == path) {
+            return Ok(Cow::Borrowed(content));
+        }
+        let below = self.below(path).ok_or_else(|| self.outside("read", path))?;
+        match self.tree.read(below) {
+            Ok(bytes) => Ok(Cow::Owned(bytes.to_vec())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(self.broken(path)),
+            Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => {
+                Err(FsError::IsDirectory(path.to_owned()))
+            }
+            Err(error) => Err(FsError::Other(format!("read {path}: {error}"))),
+        }
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.is_written(path)
+            || self
+                .below(path)
+                .is_some_and(|below| self.tree.exists(below))
+    }
+
+    fn is_dir(&self, path: &str) -> bool {
+        self.below(path)
+            .is_some_and(|below| self.tree.is_dir(below))
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, FsError> {
+        let below = self.below(path).ok_or_else(|| self.outside("open", path))?;
+        let entries = self.tree.list(below).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotADirectory => FsError::NotADirectory(path.to_owned()),
+            _ => self.broken(path),
+        })?;
+        let mut names: Vec<String> = entries.map(|(name, _)| name.to_owned()).collect();
+        let written = self
+            .written
+            .as_ref()
+            .and_then(|(written, _)| written.strip_prefix(path)?.strip_prefix('/'));
+        if let Some(name) = written.filter(|name| !name.contains('/'))
+            && !names.iter().any(|known| known == name)
+        {
+            names.push(name.to_owned());
+            names.sort();
+        }
+        Ok(names)
+    }
+
+    fn real_path(&self, path: &str) -> Result<String, FsError> {
+        if self.exists(path) {
+            Ok(path.to_owned())
+        } else {
+            Err(self.broken(path))
+        }
+    }
+}
