@@ -48,6 +48,9 @@ impl Hooks for Numbers {
                 None => object["metadata"]["finalizers"] = json!([finalizer]),
             }
         }
+        if object["kind"] == "Node" && old.is_none() {
+            builtin::taint_new_node(object);
+        }
         if object["kind"] == "Pod" && old.is_none() {
             builtin::default_tolerations(object);
             builtin::priority_defaults(object, 0, "PreemptLowerPriority");

@@ -58,6 +58,11 @@ pub trait Resource: Kind {
     /// Prepares a change: fields that the write may not touch, generation.
     fn prepare_update(&self, object: &mut Value, old: &Value, subresource: &str);
 
+    /// The group that the answer to an invalid object names.
+    fn invalid_group(&self) -> &str {
+        &self.gvk().group
+    }
+
     /// What is wrong with a new object.
     fn validate_create(&self, object: &Value) -> Vec<FieldError>;
 
@@ -129,8 +134,7 @@ pub struct Written {
 
 impl Write<'_> {
     fn group_kind(&self) -> (&str, &str) {
-        let gvk = self.resource.gvk();
-        (&gvk.group, &gvk.kind)
+        (self.resource.invalid_group(), &self.resource.gvk().kind)
     }
 
     fn resource_name(&self) -> String {
