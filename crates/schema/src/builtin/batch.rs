@@ -97,7 +97,7 @@ fn generate_selector(value: &mut Value) {
     let name = value["metadata"]["name"].clone();
     let uid = value["metadata"]["uid"].clone();
     // Labels that were taken from the template are one map with the template's on the server.
-    let shared = &value["metadata"]["labels"] == &value["spec"]["template"]["metadata"]["labels"];
+    let shared = value["metadata"]["labels"] == value["spec"]["template"]["metadata"]["labels"];
     let spec = spec_of(value);
     let labels = object(object(object(spec, "template"), "metadata"), "labels");
     for label in NAME_LABELS {

@@ -166,16 +166,14 @@ fn validate_secret(object: &Value, errors: &mut Errors) {
         }
         "kubernetes.io/dockercfg" => validate_json(object, ".dockercfg", errors),
         "kubernetes.io/dockerconfigjson" => validate_json(object, ".dockerconfigjson", errors),
-        "kubernetes.io/basic-auth" => {
-            if !present("username") && !present("password") {
-                errors.push(FieldError::required(data.key("username"), ""));
-                errors.push(FieldError::required(data.key("password"), ""));
-            }
+        "kubernetes.io/basic-auth" if !present("username") && !present("password") => {
+            errors.push(FieldError::required(data.key("username"), ""));
+            errors.push(FieldError::required(data.key("password"), ""));
         }
-        "kubernetes.io/ssh-auth" => {
-            if decoded(object, "ssh-privatekey").is_none_or(|key| key.is_empty()) {
-                errors.push(FieldError::required(data.key("ssh-privatekey"), ""));
-            }
+        "kubernetes.io/ssh-auth"
+            if decoded(object, "ssh-privatekey").is_none_or(|key| key.is_empty()) =>
+        {
+            errors.push(FieldError::required(data.key("ssh-privatekey"), ""));
         }
         "kubernetes.io/tls" => {
             require("tls.crt", errors);

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::Rules;
+use super::container::validate_resource_value;
 use super::meta;
-use super::pod::validate_resource_value;
 use super::tools::{Errors, Path, check, entries, has, items, same, text};
 use crate::failure::FieldError;
 use crate::names;

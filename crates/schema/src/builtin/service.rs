@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::apps::spec_of;
+use super::container::check_port;
 use super::meta::{self, NameRule, validate_labels};
-use super::pod::{check_port, check_supported};
+use super::pod::check_supported;
 use super::tools::{Errors, Path, check, count, fill, has, int, items, items_mut, object, text};
 use super::{Rules, is_set};
 use crate::failure::FieldError;

@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::container::{Volumes, check_descending, check_no_backsteps};
+use super::environment::validate_field_ref;
 use super::meta::{self, NameRule, validate_selector};
-use super::pod::{
-    ResourceNames, Volumes, check_descending, check_no_backsteps, validate_field_ref,
-    validate_resources,
-};
 use super::tools::{
     Errors, Path, check, check_immutable, count, fill, has, int, items, object, same, text,
 };
@@ -357,12 +355,10 @@ fn validate_source(volume: &Value, path: &Path, errors: &mut Errors) {
         };
         match *name {
             "emptyDir" => {
-                if Quantity::parse(text(&source["sizeLimit"]))
-                    .is_ok_and(|limit| limit.is_negative())
-                {
-                    let why = "SizeLimit field must be a valid resource quantity";
-                    errors.push(FieldError::forbidden(path.child("sizeLimit"), why));
-                }
+                let limit = Quantity::parse(text(&source["sizeLimit"]));
+                let why = "SizeLimit field must be a valid resource quantity";
+                let wrong = limit.is_ok_and(|limit| limit.is_negative());
+                errors.extend(wrong.then(|| FieldError::forbidden(path.child("sizeLimit"), why)));
             }
             "hostPath" => validate_host_path(source, &path, errors),
             "secret" => {
