@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use sluice_runtime::logging::{self, Encoding, Verbosity};
 use tokio_util::sync::CancellationToken;
 
 use observe::Observer;
@@ -102,6 +103,8 @@ const ONCE: Duration = Duration::from_secs(300);
 /// # Errors
 /// Anything that keeps it from starting: the reason and what to do.
 pub async fn run(args: UpArgs, around: Surroundings) -> anyhow::Result<ExitCode> {
+    // What fails inside the controllers and the embedded server is said on standard error.
+    logging::install(Encoding::Console, Verbosity::Error);
     let stop = CancellationToken::new();
     tokio::spawn(sluice_runtime::host::cancel_on_signal(stop.clone()));
     let settings = settings(&args, &around)?;

@@ -27,7 +27,7 @@ use serde_json::{Map, Value, json};
 use sluice_apiserver::Server;
 
 /// How long a step may wait for its condition.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Default, Clone)]
 struct Step {

@@ -464,9 +464,7 @@ impl<'e> Translator<'e> {
                 .strip_prefix("P<")
                 .map(|rest| ("(?P<", rest))
                 .or_else(|| body.strip_prefix('<').map(|rest| ("(?<", rest)));
-            if let Some((opening, rest)) = named
-                && (!rest.starts_with(['=', '!']) || opening == "(?P<")
-            {
+            if let Some((opening, rest)) = named {
                 return self
                     .named_group(start, opening, rest)
                     .map(|count| (true, count));

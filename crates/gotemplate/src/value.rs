@@ -234,7 +234,10 @@ impl Map {
     /// Sets one entry. A nil map takes none, which the caller must have ruled out.
     pub fn insert(&self, key: impl Into<Str>, value: impl Into<Value>) {
         if !self.data.is_nil {
-            self.data.entries.borrow_mut().insert(key.into(), value.into());
+            self.data
+                .entries
+                .borrow_mut()
+                .insert(key.into(), value.into());
         }
     }
 

@@ -70,7 +70,8 @@ fn split(text: &str) -> Result<Vec<Chunk<'_>>, ReadError> {
             });
         }
         chunks.push(Chunk {
-            text: &rest[..at],
+            // With its line break, which a literal at the end is to keep.
+            text: &rest[..=at],
             first_line,
         });
         first_line += lines_before + 2;

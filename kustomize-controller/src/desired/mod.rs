@@ -45,10 +45,25 @@ pub fn build(
         reorder: Reorder::None,
         ..Options::default()
     };
-    let built = sluice_kustomize::build(&files, dir, &options)
-        .map_err(|errors| format!("kustomize build failed: {errors}"))?;
+    let built = sluice_kustomize::build(&files, dir, &options).map_err(|errors| {
+        format!(
+            "kustomize build failed: {errors}{}",
+            places(&errors, files.root())
+        )
+    })?;
     let documents = built.resources.into_iter().map(|resource| resource.object);
     seal(documents.collect(), variables, ks.spec.decryption.is_some())
+}
+
+/// Where the problems are, as ` (file:line)` for each that is known, below the root.
+fn places(errors: &sluice_kustomize::Errors, root: &str) -> String {
+    let place = |error: &sluice_kustomize::Error| {
+        let file = error.file.as_deref()?;
+        let file = file.strip_prefix(root).unwrap_or(file);
+        let file = file.trim_start_matches('/');
+        error.line.map(|line| format!(" ({file}:{line})"))
+    };
+    errors.errors.iter().filter_map(place).collect()
 }
 
 /// What a build yields.

@@ -187,7 +187,7 @@ impl Fake {
         for _ in 0..200 {
             match self.turn(reconciler).await {
                 None => return false,
-                Some(Next::Wait) => return true,
+                Some(Next::Wait | Next::Gone) => return true,
                 Some(Next::After(delay)) if delay > patience => return true,
                 Some(Next::After(delay)) => tokio::time::sleep(delay).await,
                 Some(Next::Soon | Next::Failed(_)) => {

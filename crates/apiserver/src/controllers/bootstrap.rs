@@ -123,7 +123,18 @@ fn ensure_object(actor: &Actor<'_>, app: &App, table: &str, namespace: Option<&s
         return;
     }
     let label = format!("{table} {name}");
-    if let Err(error) = actor.create(table, namespace, value) {
+    // A create takes no status, here as everywhere: it is written by a second step.
+    let (name, status) = (name.to_owned(), value.get("status").cloned());
+    let made = actor
+        .create(table, namespace, value)
+        .and_then(|made| match &status {
+            None => Ok(made),
+            Some(status) => actor.update(table, namespace, &name, "status", &|object| {
+                object["status"] = status.clone();
+                Ok(())
+            }),
+        });
+    if let Err(error) = made {
         tracing::warn!(%error, object = label, "cannot make an object that every cluster has");
     }
 }

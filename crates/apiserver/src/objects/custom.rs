@@ -55,6 +55,41 @@ impl<'a> CustomKind<'a> {
     }
 }
 
+/// Puts the defaults of a structural schema in place of members that are absent, or null where null is not
+/// allowed, from the outside in.
+fn fill_defaults(value: &mut Value, schema: &Value) {
+    match value {
+        Value::Object(members) => {
+            let properties = schema["properties"].as_object();
+            for (name, property) in properties.into_iter().flatten() {
+                let Some(default) = property.get("default") else {
+                    continue;
+                };
+                let is_absent = match members.get(name) {
+                    None => true,
+                    Some(Value::Null) => property["nullable"] != true,
+                    Some(_) => false,
+                };
+                if is_absent {
+                    members.insert(name.clone(), default.clone());
+                }
+            }
+            for (name, member) in members.iter_mut() {
+                match properties.and_then(|properties| properties.get(name)) {
+                    Some(property) => fill_defaults(member, property),
+                    None => fill_defaults(member, &schema["additionalProperties"]),
+                }
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                fill_defaults(item, &schema["items"]);
+            }
+        }
+        _ => {}
+    }
+}
+
 impl Kind for CustomKind<'_> {
     fn schema(&self) -> &Schema {
         self.custom.types.schema()
@@ -79,7 +114,11 @@ impl Kind for CustomKind<'_> {
         }
     }
 
-    fn complete(&self, object: Value) -> Result<Value, String> {
+    fn complete(&self, mut object: Value) -> Result<Value, String> {
+        fill_defaults(
+            &mut object,
+            &self.custom.source["schema"]["openAPIV3Schema"],
+        );
         Ok(object)
     }
 

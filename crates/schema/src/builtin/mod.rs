@@ -361,6 +361,10 @@ impl BuiltIn {
     /// What the kind makes of a change before it is validated: what the write may not change is taken from the old
     /// object, and the generation grows.
     pub fn prepare_update(&self, object: &mut Value, old: &Value, subresource: &str) {
+        // A binding assigns the node, which no update of the pod itself may do.
+        if subresource == "binding" {
+            return;
+        }
         let before = object["metadata"].get("managedFields").cloned();
         for path in self.reset_paths(subresource) {
             copy_path(old, object, path);
@@ -415,6 +419,9 @@ impl BuiltIn {
 
     /// What is wrong with a change.
     pub fn validate_update(&self, new: &Value, old: &Value, subresource: &str) -> Vec<FieldError> {
+        if subresource == "binding" {
+            return Vec::new();
+        }
         let mut errors = Errors::new();
         meta::validate(
             new,
