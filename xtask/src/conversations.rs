@@ -70,7 +70,10 @@ struct Server {
 #[derive(Default)]
 struct Numbers {
     uids: Vec<String>,
+    /// The seconds in which steps were taken.
     seconds: Vec<u64>,
+    /// Whether the clock moved during a step.
+    unsteady: bool,
     addresses: Vec<String>,
     ports: Vec<u64>,
     /// The latest resource version and uid by path.
@@ -147,7 +150,11 @@ impl Server {
             .lines()
             .filter_map(|line| line.strip_prefix("warning: 299 - "));
         let warnings = warnings.map(|text| {
-            let text = text.trim().trim_matches('"');
+            let text = text.trim();
+            let text = text
+                .strip_prefix('"')
+                .and_then(|text| text.strip_suffix('"'))
+                .unwrap_or(text);
             text.replace("\\\"", "\"").replace("\\\\", "\\")
         });
         let body = serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()));
@@ -159,10 +166,15 @@ impl Server {
         let mut numbers = Numbers::default();
         let mut answers = Vec::new();
         let mut created: Vec<String> = Vec::new();
-        numbers.seconds.push(next_second());
+        for path in objects(steps).iter().rev() {
+            if self.call("GET", path, "", None)?.0 == 200 {
+                self.remove(path)?;
+            }
+        }
+        next_second();
         for step in steps {
             if step["later"] == true {
-                numbers.seconds.push(next_second());
+                next_second();
             }
             let answer = self
                 .step(step, &mut numbers, &mut created)
@@ -172,7 +184,9 @@ impl Server {
         for path in created.iter().rev() {
             self.remove(path)?;
         }
-        let mut steady = true;
+        let mut steady = !numbers.unsteady;
+        numbers.seconds.sort_unstable();
+        numbers.seconds.dedup();
         let answers = answers
             .into_iter()
             .map(|answer| numbers.replace(answer, &mut steady))
@@ -180,33 +194,36 @@ impl Server {
         Ok(steady.then_some(answers))
     }
 
+    /// Removes an object, with whatever holds it.
     fn remove(&self, path: &str) -> Result<()> {
         let content = "application/merge-patch+json";
-        self.call(
-            "PATCH",
-            path,
-            content,
-            Some(r#"{"metadata":{"finalizers":null}}"#),
-        )?;
-        let (code, body, _) = self.call(
-            "DELETE",
-            &format!("{path}?gracePeriodSeconds=0"),
-            content,
-            None,
-        )?;
+        let free = || {
+            self.call(
+                "PATCH",
+                path,
+                content,
+                Some(r#"{"metadata":{"finalizers":null}}"#),
+            )
+        };
+        let address = format!("{path}?propagationPolicy=Background&gracePeriodSeconds=0");
+        free()?;
+        let (code, body, _) = self.call("DELETE", &address, content, None)?;
         ensure!(
             matches!(code, 200 | 202 | 404 | 409),
             "DELETE {path}: {body}"
         );
-        for _ in 0..100 {
-            if self.call("GET", path, content, None)?.0 == 404
-                || path.starts_with("/api/v1/namespaces/") && path.matches('/').count() == 4
-            {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        bail!("{path} is still there")
+        free()?;
+        // Without its controller a namespace never goes.
+        let is_namespace =
+            path.starts_with("/api/v1/namespaces/") && path.matches('/').count() == 4;
+        let gone = is_namespace
+            || (0..100).any(|_| {
+                std::thread::sleep(Duration::from_millis(20));
+                self.call("GET", path, content, None)
+                    .is_ok_and(|(code, ..)| code == 404)
+            });
+        ensure!(gone, "{path} is still there");
+        Ok(())
     }
 
     fn step(
@@ -234,8 +251,10 @@ impl Server {
             (None, Some(body)) => Some(numbers.fill(&body.to_string(), &plain)),
             (None, None) => None,
         };
+        let start = now().as_secs();
         let (code, body, warnings) =
             self.call(&method.to_uppercase(), path, content, body.as_deref())?;
+        let second = numbers.second_of(&body, start, now().as_secs());
         if let Some(name) = body["metadata"]["name"].as_str() {
             let object = if method == "post" {
                 format!("{plain}/{name}")
@@ -267,7 +286,7 @@ impl Server {
             });
             ensure!(ready, "{path} never came");
         }
-        let mut answer = json!({ "code": code, "body": body, "clock": numbers.seconds.len() - 1 });
+        let mut answer = json!({ "code": code, "body": body, "clock": second });
         if step["quiet"] == true {
             answer["body"] = Value::Null;
         }
@@ -278,7 +297,56 @@ impl Server {
     }
 }
 
+/// The paths of the objects that a conversation makes.
+fn objects(steps: &[Value]) -> Vec<String> {
+    let path = |step: &Value| {
+        let method = ["post", "put", "patch"]
+            .into_iter()
+            .find(|method| step[*method].is_string())?;
+        let path = step[method].as_str()?.split('?').next()?.to_owned();
+        match (method, step["body"]["metadata"]["name"].as_str()) {
+            ("post", Some(name)) => Some(format!("{path}/{name}")),
+            ("post", None) => None,
+            _ => Some(
+                path.trim_end_matches("/status")
+                    .trim_end_matches("/scale")
+                    .to_owned(),
+            ),
+        }
+    };
+    let mut paths: Vec<String> = Vec::new();
+    for path in steps.iter().filter_map(path) {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    paths
+}
+
+/// Every time of today in an answer.
+fn recent_seconds(value: &Value, found: &mut Vec<u64>) {
+    match value {
+        Value::Object(map) => map.values().for_each(|value| recent_seconds(value, found)),
+        Value::Array(items) => items.iter().for_each(|value| recent_seconds(value, found)),
+        Value::String(text) => found.extend(recent_second(text)),
+        _ => {}
+    }
+}
+
 impl Numbers {
+    /// The second in which the server took a step: the one that its answer shows, or that of the request.
+    fn second_of(&mut self, body: &Value, start: u64, end: u64) -> u64 {
+        let mut shown = Vec::new();
+        recent_seconds(body, &mut shown);
+        shown.retain(|second| (start..=end).contains(second) && !self.seconds.contains(second));
+        shown.sort_unstable();
+        shown.dedup();
+        self.unsteady |= shown.len() > 1;
+        let second = shown.last().copied().unwrap_or(start);
+        self.seconds.push(second);
+        second
+    }
+
     /// Puts the latest resource version and uid of the object in a request.
     fn fill(&self, body: &str, path: &str) -> String {
         let path = path.trim_end_matches("/status").trim_end_matches("/scale");
@@ -299,6 +367,15 @@ impl Numbers {
                 for (key, value) in map {
                     match (key.as_str(), &value) {
                         ("resourceVersion", _) => {}
+                        ("clock", Value::Number(second)) => {
+                            let second = second.as_u64().unwrap_or(0);
+                            let at = self
+                                .seconds
+                                .iter()
+                                .position(|known| *known == second)
+                                .unwrap_or(0);
+                            out.insert(key, at.into());
+                        }
                         ("nodePort" | "healthCheckNodePort", Value::Number(port)) => {
                             let port = port.as_u64().unwrap_or(0);
                             let at = self

@@ -5,8 +5,13 @@ const LABEL_CHARS: &str = "must consist of alphanumeric characters, '-', '_' or 
 const LABEL_KEY: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 const SUBDOMAIN: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
 
-/// `must be no more than n bytes`
+/// `must be no more than n characters`
 pub(crate) fn max_length(length: usize) -> String {
+    format!("must be no more than {length} characters")
+}
+
+/// `must be no more than n bytes`
+fn max_bytes(length: usize) -> String {
     format!("must be no more than {length} bytes")
 }
 
@@ -21,7 +26,7 @@ pub(crate) fn regex_error(message: &str, regex: &str, examples: &[&str]) -> Stri
         .collect();
     format!(
         "{message} (e.g. {}regex used for validation is '{regex}')",
-        examples.join("or ")
+        examples.join(" or ")
     )
 }
 
@@ -164,11 +169,10 @@ pub fn qualified_name(text: &str) -> Vec<String> {
             if prefix.is_empty() {
                 errors.push("prefix part must be non-empty".into());
             } else {
-                errors.extend(
-                    dns_subdomain(prefix)
-                        .into_iter()
-                        .map(|error| format!("prefix part {error}")),
-                );
+                let found = dns_subdomain(prefix).into_iter();
+                errors.extend(found.map(|error| {
+                    format!("prefix part {}", error.replace(" characters", " bytes"))
+                }));
             }
             name
         }
@@ -182,7 +186,7 @@ pub fn qualified_name(text: &str) -> Vec<String> {
     if name.is_empty() {
         errors.push("name part must be non-empty".into());
     } else if name.len() > 63 {
-        errors.push(format!("name part {}", max_length(63)));
+        errors.push(format!("name part {}", max_bytes(63)));
     }
     if !fits_label_key(name) {
         errors.push(format!("name part {}", regex()));
@@ -194,7 +198,7 @@ pub fn qualified_name(text: &str) -> Vec<String> {
 pub fn label_value(text: &str) -> Vec<String> {
     let mut errors = Vec::new();
     if text.len() > 63 {
-        errors.push(max_length(63));
+        errors.push(max_bytes(63));
     }
     if !text.is_empty() && !fits_label_key(text) {
         errors.push(regex_error(
@@ -337,14 +341,14 @@ mod tests {
             dns_label("Foo"),
             [
                 "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start \
-                 and end with an alphanumeric character (e.g. 'my-name', or '123-abc', regex used for validation is \
+                 and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
                  '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
             ]
         );
         assert_eq!(dns_label("a.b"), ["must not contain dots"]);
         assert_eq!(
             dns_label(&"a".repeat(64)),
-            ["must be no more than 63 bytes"]
+            ["must be no more than 63 characters"]
         );
         assert!(dns_subdomain("a.b-c.d1").is_empty() && label_value("").is_empty());
         assert_eq!(qualified_name("a/b/c").len(), 1);

@@ -48,6 +48,9 @@ impl Hooks for Numbers {
                 None => object["metadata"]["finalizers"] = json!([finalizer]),
             }
         }
+        if object["kind"] == "Node" && old.is_none() {
+            builtin::taint_new_node(object);
+        }
         if object["kind"] == "Pod" && old.is_none() {
             builtin::default_tolerations(object);
             builtin::priority_defaults(object, 0, "PreemptLowerPriority");
@@ -297,8 +300,33 @@ fn differences(path: &str, ours: &Value, theirs: &Value, found: &mut Vec<String>
     }
 }
 
-/// The order of errors about one document hangs on the order of Go's maps.
+/// The order of conflicts, and of errors about one document hangs on the order of Go's maps.
 fn settle_order(answer: &mut Value) {
+    // Patched documents are quoted in the order of Go's structs.
+    let cut = |text: &mut Value| -> () {
+        if let Some((head, tail)) = text
+            .as_str()
+            .and_then(|text| text.split_once("Invalid value: \"{"))
+            && let Some((_, tail)) = tail.split_once("}\": ")
+        {
+            *text = format!("{head}Invalid value: ...: {tail}").into();
+        }
+    };
+    answer["body"].get_mut("message").map(cut);
+    if let Some(causes) = answer["body"]
+        .pointer_mut("/details/causes")
+        .and_then(Value::as_array_mut)
+    {
+        causes
+            .iter_mut()
+            .for_each(|cause| cut(&mut cause["message"]));
+    }
+    if answer["code"] == 409 {
+        let causes = answer["body"]["details"]["causes"].as_array_mut();
+        causes
+            .into_iter()
+            .for_each(|causes| causes.sort_by_key(Value::to_string));
+    }
     if let Some((head, lines)) = answer["body"]["message"]
         .as_str()
         .and_then(|text| text.split_once("errors:\n"))
@@ -325,14 +353,19 @@ fn hold(path: &Path) -> Vec<String> {
         recorded.len(),
         "{name} was recorded from another script"
     );
-    let mut server = Server::default();
+    let mut server = Server {
+        version: 1000,
+        ..Server::default()
+    };
     let mut failures = Vec::new();
     for (at, (step, mut theirs)) in steps.iter().zip(recorded).enumerate() {
         let clock = theirs["clock"].as_u64().expect("a clock") as usize;
         theirs.as_object_mut().map(|answer| answer.remove("clock"));
+        let before = server.numbers.clone();
         let mut ours = server.answer(step, clock);
         if step["quiet"] == true {
             ours["body"] = Value::Null;
+            server.numbers = before;
         }
         for answer in [&mut ours, &mut theirs] {
             settle_order(answer);

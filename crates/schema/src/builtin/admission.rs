@@ -39,6 +39,21 @@ pub fn priority_defaults(pod: &mut Value, priority: i64, preemption: &str) {
     }
 }
 
+/// A new node is not ready before its kubelet says so.
+pub fn taint_new_node(node: &mut Value) {
+    let taint = json!({ "key": "node.kubernetes.io/not-ready", "effect": "NoSchedule" });
+    match node["spec"]["taints"].as_array_mut() {
+        Some(list) => {
+            let known =
+                |other: &Value| other["key"] == taint["key"] && other["effect"] == taint["effect"];
+            if !list.iter().any(known) {
+                list.push(taint);
+            }
+        }
+        None => node["spec"]["taints"] = json!([taint]),
+    }
+}
+
 /// The finalizer that keeps a claim or volume while it is used.
 pub fn object_protection_finalizer(kind: &str) -> Option<&'static str> {
     match kind {

@@ -94,36 +94,86 @@ fn validate_webhooks(object: &Value, errors: &mut Errors) {
 fn validate_rules(rules: &Value, path: &Path, errors: &mut Errors) {
     for (at, rule) in items(rules).iter().enumerate() {
         let path = path.index(at);
-        for name in ["operations", "apiGroups", "apiVersions", "resources"] {
-            if count(&rule[name]) == 0 {
-                errors.push(FieldError::required(path.child(name), ""));
+        for (name, what) in [
+            ("operations", "operations"),
+            ("apiGroups", "API groups"),
+            ("apiVersions", "API versions"),
+        ] {
+            let (values, path) = (items(&rule[name]), path.child(name));
+            if values.is_empty() {
+                errors.push(FieldError::required(&path, ""));
             }
-            if name != "operations"
-                && count(&rule[name]) > 1
-                && items(&rule[name]).iter().any(|value| value == "*")
-            {
-                let why = "if '*' is present, must not specify other ";
-                let what = match name {
-                    "apiGroups" => "API groups",
-                    "apiVersions" => "API versions",
-                    _ => "resources",
-                };
-                if name != "resources" {
-                    errors.push(FieldError::invalid(
-                        path.child(name),
-                        &rule[name],
-                        format!("{why}{what}"),
-                    ));
+            if values.len() > 1 && values.iter().any(|value| value == "*") {
+                let why = format!("if '*' is present, must not specify other {what}");
+                errors.push(FieldError::invalid(&path, &rule[name], why));
+            }
+            for (at, value) in values.iter().enumerate() {
+                let supported = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
+                if name == "operations" && !supported.contains(&text(value)) {
+                    errors.push(FieldError::not_supported(path.index(at), value, &supported));
+                } else if name == "apiVersions" && text(value).is_empty() {
+                    errors.push(FieldError::required(path.index(at), ""));
                 }
             }
         }
-        for (at, operation) in items(&rule["operations"]).iter().enumerate() {
-            let supported = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
-            if !supported.contains(&text(operation)) {
-                let path = path.child("operations").index(at);
-                errors.push(FieldError::not_supported(path, operation, &supported));
+        validate_resources(&rule["resources"], &path.child("resources"), errors);
+        let scopes = ["*", "Cluster", "Namespaced"];
+        if has(&rule["scope"]) && !scopes.contains(&text(&rule["scope"])) {
+            errors.push(FieldError::not_supported(
+                path.child("scope"),
+                &rule["scope"],
+                &scopes,
+            ));
+        }
+    }
+}
+
+/// Checks `resource` and `resource/subresource`, where either may be `*`.
+fn validate_resources(resources: &Value, path: &Path, errors: &mut Errors) {
+    let values = items(resources);
+    if values.is_empty() {
+        errors.push(FieldError::required(path, ""));
+    }
+    let (mut every_subresource_of, mut subresource_of_every) = (Vec::new(), Vec::new());
+    let mut plain = false;
+    for (at, value) in values.iter().enumerate() {
+        let path = path.index(at);
+        let given = text(value);
+        if given.is_empty() {
+            errors.push(FieldError::required(path, ""));
+            continue;
+        }
+        let Some((resource, subresource)) = given.split_once('/') else {
+            plain = given != "*";
+            continue;
+        };
+        for (seen, name, pattern) in [
+            (&every_subresource_of, resource, format!("{resource}/*")),
+            (
+                &subresource_of_every,
+                subresource,
+                format!("*/{subresource}"),
+            ),
+        ] {
+            if seen.contains(&name) {
+                let why = format!("if '{pattern}' is present, must not specify {given}");
+                errors.push(FieldError::invalid(&path, value, why));
             }
         }
+        if subresource == "*" {
+            every_subresource_of.push(resource);
+        }
+        if resource == "*" {
+            subresource_of_every.push(subresource);
+        }
+    }
+    if values.len() > 1 && values.iter().any(|value| value == "*/*") {
+        let why = "if '*/*' is present, must not specify other resources";
+        errors.push(FieldError::invalid(path, resources, why));
+    }
+    if plain && values.iter().any(|value| value == "*") {
+        let why = "if '*' is present, must not specify other resources without subresources";
+        errors.push(FieldError::invalid(path, resources, why));
     }
 }
 

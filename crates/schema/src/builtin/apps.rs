@@ -30,6 +30,7 @@ pub(super) const DEPLOYMENT: Rules = Rules {
         meta::validate_update(new, old, errors);
         validate_replica_status(&new["status"], errors);
     },
+    warn: |object, old| super::warnings::of_template(object, old, &["spec", "template"]),
     ..Rules::COMMON
 };
 
@@ -47,6 +48,7 @@ pub(super) const REPLICA_SET: Rules = Rules {
             &old["spec"]["selector"],
         );
     },
+    warn: |object, old| super::warnings::of_template(object, old, &["spec", "template"]),
     ..Rules::COMMON
 };
 
@@ -54,21 +56,11 @@ pub(super) const STATEFUL_SET: Rules = Rules {
     generation: Generation::Spec,
     defaults: default_stateful_set,
     validate: |object, errors| {
-        validate_stateful_set(&object["spec"], errors);
-        validate_claim_templates(&object["spec"], errors);
-        let name = &object["spec"]["serviceName"];
-        if !text(name).is_empty() {
-            check(
-                errors,
-                &spec("serviceName"),
-                name,
-                names::dns_label(text(name)),
-            );
-        }
+        validate_stateful_set(&object["spec"], Moment::Create, errors);
     },
     validate_update: |new, old, errors| {
         meta::validate_update(new, old, errors);
-        validate_stateful_set(&new["spec"], errors);
+        validate_stateful_set(&new["spec"], Moment::Update, errors);
         let mutable = [
             "replicas",
             "template",
@@ -94,6 +86,7 @@ pub(super) const STATEFUL_SET: Rules = Rules {
             ));
         }
     },
+    warn: |object, old| super::warnings::of_template(object, old, &["spec", "template"]),
     ..Rules::COMMON
 };
 
@@ -120,6 +113,7 @@ pub(super) const DAEMON_SET: Rules = Rules {
         let grows = !same(&new["spec"]["template"], &old["spec"]["template"]);
         template_generation(new, generation + i64::from(grows));
     },
+    warn: |object, old| super::warnings::of_template(object, old, &["spec", "template"]),
     ..Rules::COMMON
 };
 
@@ -157,6 +151,7 @@ pub(super) const REPLICATION_CONTROLLER: Rules = Rules {
         meta::validate_update(new, old, errors);
         validate_replication_controller(&new["spec"], errors);
     },
+    warn: |object, old| super::warnings::of_template(object, old, &["spec", "template"]),
     ..Rules::COMMON
 };
 
@@ -196,6 +191,14 @@ fn default_deployment(value: &mut Value) {
 }
 
 fn default_daemon_set(value: &mut Value) {
+    // A conversion between versions writes the number in every object that is read.
+    let generation = &value["metadata"]["annotations"][TEMPLATE_GENERATION];
+    if generation
+        .as_str()
+        .is_none_or(|text| text.parse::<i64>().is_err())
+    {
+        template_generation(value, 0);
+    }
     let spec = spec_of(value);
     let strategy = object(spec, "updateStrategy");
     fill(strategy, "type", "RollingUpdate");
@@ -230,6 +233,10 @@ fn default_stateful_set(value: &mut Value) {
         .unwrap_or_default()
     {
         super::volume::default_claim(claim);
+        if let Some(claim) = claim.as_object_mut() {
+            fill(claim, "apiVersion", "v1");
+            fill(claim, "kind", "PersistentVolumeClaim");
+        }
     }
 }
 
@@ -251,12 +258,16 @@ fn validate_selected_template(values: &Value, empty: &str, errors: &mut Errors) 
     }
 }
 
-fn validate_labels_match(values: &Value, errors: &mut Errors) {
+fn validate_labels_match(values: &Value, why_invalid: Option<&str>, errors: &mut Errors) {
     let (selector, labels) = (
         &values["selector"],
         &values["template"]["metadata"]["labels"],
     );
-    if !has(selector) || !selects(selector, labels) {
+    if !meta::is_selector(selector) {
+        if let Some(why) = why_invalid {
+            errors.push(FieldError::invalid(spec("selector"), selector, why));
+        }
+    } else if !has(selector) || !selects(selector, labels) {
         let path = spec("template").child("metadata").child("labels");
         errors.push(FieldError::invalid(
             path,
@@ -288,7 +299,7 @@ fn validate_running_template(values: &Value, kind: &str, errors: &mut Errors) {
 fn validate_deployment(values: &Value, errors: &mut Errors) {
     check_not_negative(errors, &spec("replicas"), &values["replicas"]);
     validate_selected_template(values, "deployment", errors);
-    validate_labels_match(values, errors);
+    validate_labels_match(values, Some("invalid label selector"), errors);
     validate_template(&values["template"], &spec("template"), errors);
     validate_running_template(values, "ReplicaSet", errors);
     validate_strategy(&values["strategy"], errors);
@@ -346,6 +357,13 @@ fn validate_strategy(strategy: &Value, errors: &mut Errors) {
     }
 }
 
+fn internal_partition(update: &Value) -> String {
+    internal(&[
+        ("Partition", &int(&update["partition"]).into()),
+        ("MaxUnavailable", &update["maxUnavailable"]),
+    ])
+}
+
 fn internal_strategy(strategy: &Value) -> String {
     let update = &strategy["rollingUpdate"];
     let update = match has(update) {
@@ -392,12 +410,19 @@ fn validate_replica_set(values: &Value, errors: &mut Errors) {
     check_not_negative(errors, &spec("replicas"), &values["replicas"]);
     check_not_negative(errors, &spec("minReadySeconds"), &values["minReadySeconds"]);
     validate_selected_template(values, "deployment", errors);
-    validate_labels_match(values, errors);
+    validate_labels_match(values, Some("invalid label selector"), errors);
     validate_template(&values["template"], &spec("template"), errors);
     validate_running_template(values, "ReplicaSet", errors);
 }
 
-fn validate_stateful_set(values: &Value, errors: &mut Errors) {
+/// What cannot change is validated once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Create,
+    Update,
+}
+
+fn validate_stateful_set(values: &Value, moment: Moment, errors: &mut Errors) {
     match text(&values["podManagementPolicy"]) {
         "OrderedReady" | "Parallel" => {}
         other => errors.push(FieldError::invalid(
@@ -412,9 +437,10 @@ fn validate_stateful_set(values: &Value, errors: &mut Errors) {
         "OnDelete" => {
             if has(update) {
                 let why = "only allowed for updateStrategy 'RollingUpdate'";
-                errors.push(FieldError::invalid(
+                let printed = internal_partition(update);
+                errors.push(FieldError::invalid_printed(
                     path.child("rollingUpdate"),
-                    update,
+                    &printed,
                     why,
                 ));
             }
@@ -432,11 +458,21 @@ fn validate_stateful_set(values: &Value, errors: &mut Errors) {
             }
         }
         "" => errors.push(FieldError::required(path, "")),
-        _ => errors.push(FieldError::invalid(
-            path,
-            strategy,
-            "must be 'RollingUpdate' or 'OnDelete'",
-        )),
+        _ => {
+            let printed = match has(update) {
+                true => internal_partition(update),
+                false => "null".to_owned(),
+            };
+            let printed = format!(
+                "{{\"Type\":{},\"RollingUpdate\":{printed}}}",
+                strategy["type"]
+            );
+            errors.push(FieldError::invalid_printed(
+                path,
+                &printed,
+                "must be 'RollingUpdate' or 'OnDelete'",
+            ));
+        }
     }
     let retention = &values["persistentVolumeClaimRetentionPolicy"];
     for name in ["whenDeleted", "whenScaled"] {
@@ -446,9 +482,12 @@ fn validate_stateful_set(values: &Value, errors: &mut Errors) {
             errors.push(FieldError::not_supported(
                 path,
                 value,
-                &["Delete", "Retain"],
+                &["Retain", "Delete"],
             ));
         }
+    }
+    if moment == Moment::Create {
+        validate_claim_templates(values, errors);
     }
     for name in ["replicas", "minReadySeconds"] {
         check_not_negative(errors, &spec(name), &values[name]);
@@ -458,8 +497,17 @@ fn validate_stateful_set(values: &Value, errors: &mut Errors) {
         &spec("ordinals").child("start"),
         &values["ordinals"]["start"],
     );
+    let name = &values["serviceName"];
+    if moment == Moment::Create && !text(name).is_empty() {
+        check(
+            errors,
+            &spec("serviceName"),
+            name,
+            names::dns_label(text(name)),
+        );
+    }
     validate_selected_template(values, "statefulset", errors);
-    validate_labels_match(values, errors);
+    validate_labels_match(values, Some(""), errors);
     let mut whole = values["template"].clone();
     // The claims become volumes, and names of pods are given.
     let claims = items(&values["volumeClaimTemplates"]);
@@ -494,7 +542,7 @@ fn validate_claim_templates(values: &Value, errors: &mut Errors) {
 fn validate_daemon_set(values: &Value, errors: &mut Errors) {
     let selector = &values["selector"];
     validate_selector(selector, &spec("selector"), errors);
-    validate_labels_match(values, errors);
+    validate_labels_match(values, None, errors);
     if has(selector) && count(&selector["matchLabels"]) + count(&selector["matchExpressions"]) == 0
     {
         errors.push(FieldError::invalid(

@@ -7,6 +7,7 @@ use super::meta;
 use super::tools::{Errors, Path, check, count, fill, has, int, items, object, text};
 use super::{Generation, Rules};
 use crate::failure::FieldError;
+use crate::gvk::split_api_version;
 use crate::names;
 
 pub(super) const HORIZONTAL_POD_AUTOSCALER: Rules = Rules {
@@ -32,10 +33,11 @@ pub(super) const HORIZONTAL_POD_AUTOSCALER: Rules = Rules {
             fill(spec, "targetCPUUtilizationPercentage", 80);
         }
     },
-    validate: |object, errors| validate(object, errors),
+    validate: |object, errors| validate(object, false, errors),
     validate_update: |new, old, errors| {
         meta::validate_update(new, old, errors);
-        validate(new, errors);
+        let version = text(&old["spec"]["scaleTargetRef"]["apiVersion"]);
+        validate(new, split_api_version(version).0.is_empty(), errors);
     },
     ..Rules::COMMON
 };
@@ -58,7 +60,7 @@ fn default_behavior(behavior: &mut super::tools::Object) {
     );
 }
 
-fn validate(object: &Value, errors: &mut Errors) {
+fn validate(object: &Value, grandfathered: bool, errors: &mut Errors) {
     let (spec, path) = (&object["spec"], Path::new("spec"));
     let (min, max) = (&spec["minReplicas"], &spec["maxReplicas"]);
     if has(min) && int(min) < 1 {
@@ -101,6 +103,26 @@ fn validate(object: &Value, errors: &mut Errors) {
                 &target[name],
                 names::path_segment(text(&target[name])),
             );
+        }
+    }
+    let version = &target["apiVersion"];
+    // Objects that lack the group already may keep lacking it.
+    if !grandfathered {
+        if text(version).matches('/').count() > 1 {
+            let why = format!("unexpected GroupVersion string: {}", text(version));
+            errors.push(FieldError::invalid(
+                target_path.child("apiVersion"),
+                version,
+                why,
+            ));
+        } else if split_api_version(text(version)).0.is_empty() {
+            let given: Value = text(version).into();
+            let why = "apiVersion must specify API group";
+            errors.push(FieldError::invalid(
+                target_path.child("apiVersion"),
+                &given,
+                why,
+            ));
         }
     }
     for (at, metric) in items(&spec["metrics"]).iter().enumerate() {

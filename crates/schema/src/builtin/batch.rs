@@ -34,6 +34,7 @@ pub(super) const JOB: Rules = Rules {
         validate_job(new, errors);
         validate_job_update(new, old, errors);
     },
+    warn: |object, old| super::warnings::of_template(object, old, &["spec", "template"]),
     ..Rules::COMMON
 };
 
@@ -58,6 +59,9 @@ pub(super) const CRON_JOB: Rules = Rules {
     validate_update: |new, old, errors| {
         meta::validate_update(new, old, errors);
         validate_cron_job(new, errors);
+    },
+    warn: |object, old| {
+        super::warnings::of_template(object, old, &["spec", "jobTemplate", "spec", "template"])
     },
     ..Rules::COMMON
 };
@@ -92,6 +96,8 @@ fn default_spec(spec: &mut Object) {
 fn generate_selector(value: &mut Value) {
     let name = value["metadata"]["name"].clone();
     let uid = value["metadata"]["uid"].clone();
+    // Labels that were taken from the template are one map with the template's on the server.
+    let shared = value["metadata"]["labels"] == value["spec"]["template"]["metadata"]["labels"];
     let spec = spec_of(value);
     let labels = object(object(object(spec, "template"), "metadata"), "labels");
     for label in NAME_LABELS {
@@ -100,8 +106,12 @@ fn generate_selector(value: &mut Value) {
     for label in UID_LABELS {
         labels.entry(label).or_insert_with(|| uid.clone());
     }
+    let labels = labels.clone();
     let selected = object(object(spec, "selector"), "matchLabels");
     selected.entry(UID_LABELS[1]).or_insert(uid);
+    if shared && count(&value["metadata"]["labels"]) > 0 {
+        value["metadata"]["labels"] = labels.into();
+    }
 }
 
 fn spec_path(name: &str) -> Path {
@@ -113,17 +123,19 @@ fn validate_job(object: &Value, errors: &mut Errors) {
     validate_spec(spec, &Path::new("spec"), errors);
     if has(&spec["selector"]) {
         validate_selector(&spec["selector"], &spec_path("selector"), errors);
-        let labels = &spec["template"]["metadata"]["labels"];
-        if !selects(&spec["selector"], labels) {
-            let path = spec_path("template").child("metadata").child("labels");
-            errors.push(FieldError::invalid(
-                path,
-                labels,
-                "`selector` does not match template `labels`",
-            ));
-        }
     } else {
         errors.push(FieldError::required(spec_path("selector"), ""));
+    }
+    let labels = &spec["template"]["metadata"]["labels"];
+    if meta::is_selector(&spec["selector"])
+        && !(has(&spec["selector"]) && selects(&spec["selector"], labels))
+    {
+        let path = spec_path("template").child("metadata").child("labels");
+        errors.push(FieldError::invalid(
+            path,
+            labels,
+            "`selector` does not match template `labels`",
+        ));
     }
 }
 

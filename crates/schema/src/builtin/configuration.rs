@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::Rules;
-use super::meta;
+use super::meta::{self, NameRule};
 use super::tools::{Errors, Path, check, entries, fill, has, same, text};
 use crate::failure::FieldError;
 use crate::names;
@@ -18,6 +18,7 @@ pub(super) const CONFIG_MAP: Rules = Rules {
     validate_update: |new, old, errors| {
         meta::validate_update(new, old, errors);
         check_immutability(new, old, &["data", "binaryData"], errors);
+        meta::validate(new, true, NameRule::Subdomain, errors);
         validate_config_map(new, errors);
     },
     ..Rules::COMMON
@@ -37,6 +38,7 @@ pub(super) const SECRET: Rules = Rules {
         }
     },
     validate: validate_secret,
+    warn: |object, _| warn_of_tls(object).into_iter().collect(),
     validate_update: |new, old, errors| {
         meta::validate_update(new, old, errors);
         if !same(&new["type"], &old["type"]) {
@@ -164,16 +166,14 @@ fn validate_secret(object: &Value, errors: &mut Errors) {
         }
         "kubernetes.io/dockercfg" => validate_json(object, ".dockercfg", errors),
         "kubernetes.io/dockerconfigjson" => validate_json(object, ".dockerconfigjson", errors),
-        "kubernetes.io/basic-auth" => {
-            if !present("username") && !present("password") {
-                errors.push(FieldError::required(data.key("username"), ""));
-                errors.push(FieldError::required(data.key("password"), ""));
-            }
+        "kubernetes.io/basic-auth" if !present("username") && !present("password") => {
+            errors.push(FieldError::required(data.key("username"), ""));
+            errors.push(FieldError::required(data.key("password"), ""));
         }
-        "kubernetes.io/ssh-auth" => {
-            if decoded(object, "ssh-privatekey").is_none_or(|key| key.is_empty()) {
-                errors.push(FieldError::required(data.key("ssh-privatekey"), ""));
-            }
+        "kubernetes.io/ssh-auth"
+            if decoded(object, "ssh-privatekey").is_none_or(|key| key.is_empty()) =>
+        {
+            errors.push(FieldError::required(data.key("ssh-privatekey"), ""));
         }
         "kubernetes.io/tls" => {
             require("tls.crt", errors);
@@ -181,6 +181,20 @@ fn validate_secret(object: &Value, errors: &mut Errors) {
         }
         _ => {}
     }
+}
+
+/// A certificate or key of a TLS secret that is no PEM text.
+fn warn_of_tls(object: &Value) -> Option<String> {
+    if object["type"] != "kubernetes.io/tls" {
+        return None;
+    }
+    let is_pem = |key: &str| {
+        decoded(object, key)
+            .is_some_and(|bytes| bytes.windows(11).any(|window| window == b"-----BEGIN "))
+    };
+    let parts = [("tls.crt", "certificate"), ("tls.key", "key")];
+    let (_, what) = parts.into_iter().find(|(key, _)| !is_pem(key))?;
+    Some(format!("tls: failed to find any PEM data in {what} input"))
 }
 
 fn validate_json(object: &Value, key: &str, errors: &mut Errors) {

@@ -91,6 +91,14 @@ fn fill_type(group: &str, go: &str, map: &mut Object) {
             fill(map, "securityContext", json!({}));
             fill(map, "terminationGracePeriodSeconds", 30);
             fill(map, "schedulerName", "default-scheduler");
+            // A deprecated alias.
+            let account = map
+                .get("serviceAccountName")
+                .or_else(|| map.get("serviceAccount"));
+            if let Some(account) = account.cloned() {
+                fill(map, "serviceAccountName", account.clone());
+                map.insert("serviceAccount".into(), account);
+            }
         }
         "v1.Container" | "v1.EphemeralContainer" => {
             let policy = pull_policy(map.get("image").and_then(Value::as_str).unwrap_or_default());

@@ -98,6 +98,24 @@ fn validate_slice(object: &Value, errors: &mut Errors) {
             &["FQDN", "IPv4", "IPv6"],
         ));
     }
+    for (at, port) in items(&object["ports"]).iter().enumerate() {
+        let path = Path::new("ports").index(at);
+        let name = &port["name"];
+        if !text(name).is_empty() {
+            check(
+                errors,
+                &path.child("name"),
+                name,
+                names::dns_label(text(name)),
+            );
+        }
+        super::pod::check_supported(
+            &port["protocol"],
+            &["SCTP", "TCP", "UDP"],
+            &path.child("protocol"),
+            errors,
+        );
+    }
     for (at, endpoint) in items(&object["endpoints"]).iter().enumerate() {
         let path = Path::new("endpoints").index(at).child("addresses");
         let addresses = items(&endpoint["addresses"]);
@@ -120,23 +138,5 @@ fn validate_slice(object: &Value, errors: &mut Errors) {
                 ),
             }
         }
-    }
-    for (at, port) in items(&object["ports"]).iter().enumerate() {
-        let path = Path::new("ports").index(at);
-        let name = &port["name"];
-        if !text(name).is_empty() {
-            check(
-                errors,
-                &path.child("name"),
-                name,
-                names::dns_label(text(name)),
-            );
-        }
-        super::pod::check_supported(
-            &port["protocol"],
-            &["SCTP", "TCP", "UDP"],
-            &path.child("protocol"),
-            errors,
-        );
     }
 }

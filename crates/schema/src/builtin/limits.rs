@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::Rules;
+use super::container::validate_resource_value;
 use super::meta;
-use super::pod::validate_resource_value;
 use super::tools::{Errors, Path, check, entries, has, items, same, text};
 use crate::failure::FieldError;
 use crate::names;
@@ -113,7 +113,7 @@ fn validate_range(spec: &Value, errors: &mut Errors) {
         seen.push(kind);
         if kind == "Pod" {
             for name in ["default", "defaultRequest"] {
-                if has(&limit[name]) && !entries(&limit[name]).next().is_none() {
+                if has(&limit[name]) && entries(&limit[name]).next().is_some() {
                     let why = "may not be specified when `type` is 'Pod'";
                     errors.push(FieldError::forbidden(path.child(name), why));
                 }
@@ -164,9 +164,15 @@ fn validate_limit(limit: &Value, name: &str, path: &Path, errors: &mut Errors) {
                     label(large.0),
                     shown(large.0)
                 );
+                // The server shows the minimum that a default falls short of.
+                let given = if small.0 == "min" && list == "default" {
+                    "min"
+                } else {
+                    list
+                };
                 errors.push(FieldError::invalid(
                     path.child(list).key(name),
-                    &limit[list][name],
+                    &limit[given][name],
                     why,
                 ));
             }

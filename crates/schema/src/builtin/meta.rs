@@ -342,3 +342,10 @@ pub(crate) fn selects(selector: &Value, labels: &Value) -> bool {
                 }
             })
 }
+
+/// Whether a selector can be used: its operators, keys and values are valid.
+pub(crate) fn is_selector(selector: &Value) -> bool {
+    let mut errors = Errors::new();
+    validate_selector(selector, &Path::root(), &mut errors);
+    errors.is_empty()
+}

@@ -8,17 +8,21 @@ mod admissionregistration;
 mod apps;
 mod autoscaling;
 mod batch;
+mod certificates;
 mod configuration;
+mod container;
 mod convert;
 mod coordination;
 mod crd;
 mod defaults;
 mod discovery;
+mod environment;
 mod event;
 mod limits;
 mod meta;
 mod namespace;
 mod networking;
+mod placement;
 pub(crate) mod pod;
 mod pod_update;
 mod policy;
@@ -28,6 +32,7 @@ mod service;
 mod storage;
 pub(crate) mod tools;
 mod volume;
+mod warnings;
 
 use std::sync::OnceLock;
 
@@ -42,7 +47,9 @@ use crate::schema::{Schema, TypeId};
 use crate::tables;
 use crate::tables::discovery as listed;
 
-pub use admission::{default_tolerations, object_protection_finalizer, priority_defaults};
+pub use admission::{
+    default_tolerations, object_protection_finalizer, priority_defaults, taint_new_node,
+};
 pub use meta::NameRule;
 use tools::{Errors, copy_path, same, text};
 
@@ -55,6 +62,8 @@ enum Generation {
     Constant,
     /// Changes of the spec.
     Spec,
+    /// Changes of the spec; a new object has none.
+    SpecLater,
     /// Changes of the spec and of annotations.
     SpecAndAnnotations,
     /// Changes of this field.
@@ -113,7 +122,11 @@ fn rules(group: &str, kind: &str) -> Rules {
         ("", "PersistentVolumeClaim") => volume::PERSISTENT_VOLUME_CLAIM,
         ("", "ResourceQuota") => limits::RESOURCE_QUOTA,
         ("", "LimitRange") => limits::LIMIT_RANGE,
-        ("" | "events.k8s.io", "Event") => event::EVENT,
+        ("", "Event") => event::EVENT,
+        ("events.k8s.io", "Event") => event::NEW_EVENT,
+        ("certificates.k8s.io", "CertificateSigningRequest") => {
+            certificates::CERTIFICATE_SIGNING_REQUEST
+        }
         ("apps", "Deployment") => apps::DEPLOYMENT,
         ("apps", "StatefulSet") => apps::STATEFUL_SET,
         ("apps", "DaemonSet") => apps::DAEMON_SET,
@@ -317,12 +330,13 @@ impl BuiltIn {
     ///
     /// Metadata is the server's to fill in.
     pub fn prepare_create(&self, object: &mut Value) {
-        for path in self.reset_paths("") {
-            if let [name] = path {
-                self.blank(object, name);
-            }
+        if self.reset_paths("").iter().any(|path| **path == ["status"]) {
+            self.blank(object, "status");
         }
-        if self.rules.generation != Generation::None {
+        if !matches!(
+            self.rules.generation,
+            Generation::None | Generation::SpecLater
+        ) {
             object["metadata"]["generation"] = 1.into();
         }
         (self.rules.prepare_create)(object);
@@ -366,7 +380,7 @@ impl BuiltIn {
         let meta_changed = |name: &str| !same(&object["metadata"][name], &old["metadata"][name]);
         let grows = match self.rules.generation {
             Generation::None | Generation::Constant => false,
-            Generation::Spec => changed("spec"),
+            Generation::Spec | Generation::SpecLater => changed("spec"),
             Generation::SpecAndAnnotations => changed("spec") || meta_changed("annotations"),
             Generation::Field(name) => changed(name),
             Generation::BodyAndLabels => {
@@ -539,6 +553,14 @@ impl crate::write::Resource for BuiltIn {
 
     fn prepare_update(&self, object: &mut Value, old: &Value, subresource: &str) {
         BuiltIn::prepare_update(self, object, old, subresource);
+    }
+
+    fn invalid_group(&self) -> &str {
+        match self.gvk.group.as_str() {
+            // Both groups share the internal type of the core group.
+            "events.k8s.io" => "",
+            group => group,
+        }
     }
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::meta::{self, NameRule};
-use super::tools::{Errors, Path, fill, items, object, text};
+use super::tools::{Errors, Path, count, fill, items, object, text};
 use super::{Rules, apps::spec_of};
 use crate::failure::FieldError;
 use crate::names;
@@ -38,10 +38,25 @@ pub(super) const NAMESPACE: Rules = Rules {
             validate_finalizer(finalizer, errors);
         }
     },
+    validate_update: |new, old, errors| {
+        meta::validate(new, false, NameRule::Label, errors);
+        meta::validate_update(new, old, errors);
+    },
     ..Rules::COMMON
 };
 
 pub(super) const NODE: Rules = Rules {
+    defaults: |value| {
+        if let Some(status) = value["status"].as_object_mut()
+            && !status.contains_key("allocatable")
+            && let Some(capacity) = status
+                .get("capacity")
+                .filter(|capacity| count(capacity) > 0)
+        {
+            let capacity = capacity.clone();
+            status.insert("allocatable".into(), capacity);
+        }
+    },
     validate: |object, errors| {
         validate_taints(&object["spec"]["taints"], errors);
     },
@@ -63,7 +78,8 @@ fn validate_finalizer(finalizer: &Value, errors: &mut Errors) {
 }
 
 fn validate_taints(taints: &Value, errors: &mut Errors) {
-    let path = Path::new("spec").child("taints");
+    // The server itself names the path so.
+    let path = Path::new("metadata").child("taints");
     for (at, taint) in items(taints).iter().enumerate() {
         let path = path.index(at);
         super::tools::check(

@@ -8,7 +8,7 @@ use super::apps::spec_of;
 use super::meta::{self, validate_selector};
 use super::service::{check_cidr, parse_cidr};
 use super::tools::{Errors, Path, check, count, fill, has, int, items, same, text};
-use super::{Generation, Rules};
+use super::{Generation, NameRule, Rules};
 use crate::failure::FieldError;
 use crate::names;
 
@@ -31,6 +31,7 @@ pub(super) const INGRESS: Rules = Rules {
         }
     },
     validate_update: |new, old, errors| {
+        meta::validate(new, true, NameRule::Subdomain, errors);
         meta::validate_update(new, old, errors);
         validate_ingress(&new["spec"], errors);
     },
@@ -224,11 +225,7 @@ fn validate_backend(backend: &Value, path: &Path, errors: &mut Errors) {
         (false, true) => {
             for name in ["kind", "name"] {
                 if text(&resource[name]).is_empty() {
-                    let why = format!("{name} is required");
-                    errors.push(FieldError::required(
-                        path.child("resource").child(name),
-                        why,
-                    ));
+                    errors.push(FieldError::required(path.child("resource").child(name), ""));
                 }
             }
         }
@@ -320,10 +317,7 @@ fn validate_class(spec: &Value, errors: &mut Errors) {
     }
     for name in ["kind", "name"] {
         if text(&parameters[name]).is_empty() {
-            errors.push(FieldError::required(
-                path.child(name),
-                format!("{name} is required"),
-            ));
+            errors.push(FieldError::required(path.child(name), ""));
         }
     }
     match text(&parameters["scope"]) {

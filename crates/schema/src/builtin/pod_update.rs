@@ -23,6 +23,10 @@ pub(super) const POD: Rules = Rules {
         meta::validate_update(new, old, errors);
         validate_pod_update(new, old, errors);
     },
+    warn: |object, old| match old {
+        None => super::warnings::of_pod(object, &Path::root()),
+        Some(_) => Vec::new(),
+    },
     ..Rules::COMMON
 };
 
@@ -35,6 +39,7 @@ pub(super) const POD_TEMPLATE: Rules = Rules {
         meta::validate_update(new, old, errors);
         validate_template(&new["template"], &Path::new("template"), errors);
     },
+    warn: |object, old| super::warnings::of_template(object, old, &["template"]),
     ..Rules::COMMON
 };
 
@@ -69,15 +74,6 @@ fn default_pod(value: &mut Value) {
                 }
             }
         }
-    }
-    // Deprecated alias.
-    let account = spec
-        .get("serviceAccountName")
-        .or_else(|| spec.get("serviceAccount"))
-        .cloned();
-    if let Some(account) = account {
-        fill(spec, "serviceAccountName", account.clone());
-        fill(spec, "serviceAccount", account);
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::apps::{check_int_or_percent, check_not_over_100_percent};
-use super::meta::{self, validate_selector};
+use super::meta::validate_selector;
 use super::tools::{Errors, Path, has, internal, text};
 use super::{Generation, Rules};
 use crate::failure::FieldError;
@@ -14,7 +14,6 @@ pub(super) const POD_DISRUPTION_BUDGET: Rules = Rules {
     validate: |object, errors| validate(&object["spec"], errors),
     validate_update: |new, old, errors| {
         let _ = old;
-        meta::validate(new, true, super::NameRule::Subdomain, errors);
         validate(&new["spec"], errors);
     },
     ..Rules::COMMON

@@ -21,10 +21,12 @@ pub(super) fn role(kind: &str) -> Rules {
     };
     let validate_update: fn(&Value, &Value, &mut Errors) = match kind {
         "Role" => |new, old, errors| {
+            meta::validate(new, true, NameRule::PathSegment, errors);
             validate_rules(new, true, errors);
             meta::validate_update(new, old, errors);
         },
         _ => |new, old, errors| {
+            meta::validate(new, false, NameRule::PathSegment, errors);
             validate_rules(new, false, errors);
             validate_aggregation(&new["aggregationRule"], errors);
             meta::validate_update(new, old, errors);
@@ -200,6 +202,7 @@ fn validate_subject(subject: &Value, namespaced: bool, path: &Path, errors: &mut
 }
 
 fn validate_binding_update(new: &Value, old: &Value, namespaced: bool, errors: &mut Errors) {
+    meta::validate(new, namespaced, NameRule::PathSegment, errors);
     validate_binding(new, namespaced, errors);
     meta::validate_update(new, old, errors);
     let reference = &new["roleRef"];

@@ -56,6 +56,10 @@ pub(super) const RUNTIME_CLASS: Rules = Rules {
     unconditional_update: false,
     validate: |object, errors| {
         let handler: Value = text(&object["handler"]).into();
+        if handler == "" {
+            errors.push(FieldError::required("handler", ""));
+            return;
+        }
         check(
             errors,
             &Path::new("handler"),
@@ -78,7 +82,7 @@ pub(super) const RUNTIME_CLASS: Rules = Rules {
 fn validate_preemption(object: &Value, errors: &mut Errors) {
     let policy = &object["preemptionPolicy"];
     if has(policy) && !matches!(text(policy), "Never" | "PreemptLowerPriority") {
-        let supported = ["Never", "PreemptLowerPriority"];
+        let supported = ["PreemptLowerPriority", "Never"];
         errors.push(FieldError::not_supported(
             "preemptionPolicy",
             policy,

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::apps::spec_of;
+use super::container::check_port;
 use super::meta::{self, NameRule, validate_labels};
-use super::pod::{check_port, check_supported};
+use super::pod::check_supported;
 use super::tools::{Errors, Path, check, count, fill, has, int, items, items_mut, object, text};
 use super::{Rules, is_set};
 use crate::failure::FieldError;
@@ -17,8 +18,14 @@ pub(super) const SERVICE: Rules = Rules {
     name: NameRule::Label,
     create_on_update: true,
     defaults: default_service,
-    prepare_create: |value| drop_type_dependent(value, &Value::Null),
+    prepare_create: |value| {
+        let spec = &mut value["spec"];
+        if is_set(&spec["clusterIP"]) && count(&spec["clusterIPs"]) == 0 {
+            spec["clusterIPs"] = json!([spec["clusterIP"]]);
+        }
+    },
     prepare_update: |new, old| {
+        settle_cluster_ips(new, old);
         keep_allocated(new, old);
         drop_type_dependent(new, old);
     },
@@ -28,6 +35,7 @@ pub(super) const SERVICE: Rules = Rules {
         validate_cluster_ip_update(new, old, errors);
         validate_service(new, errors);
     },
+    warn: |object, _| super::warnings::of_service(object),
     ..Rules::COMMON
 };
 
@@ -90,6 +98,28 @@ fn needs_node_port(spec: &Value) -> bool {
     matches!(text(&spec["type"]), "NodePort" | "LoadBalancer")
 }
 
+/// Old clients know only the first address: a change of it is one of the list too.
+fn settle_cluster_ips(new: &mut Value, old: &Value) {
+    let before = &old["spec"];
+    let spec = &mut new["spec"];
+    let (now, then) = (spec["clusterIP"].clone(), &before["clusterIP"]);
+    if now == *then || !super::tools::same(&spec["clusterIPs"], &before["clusterIPs"]) {
+        return;
+    }
+    match (is_set(&now), spec["clusterIPs"].as_array_mut()) {
+        (false, Some(_)) => {
+            spec.as_object_mut().map(|spec| spec.remove("clusterIPs"));
+        }
+        (true, Some(ips)) => {
+            if let Some(first) = ips.first_mut() {
+                *first = now;
+            }
+        }
+        (true, None) => spec["clusterIPs"] = json!([now]),
+        (false, None) => {}
+    }
+}
+
 /// An update that leaves out what was allocated keeps it.
 fn keep_allocated(new: &mut Value, old: &Value) {
     let before = &old["spec"];
@@ -131,9 +161,6 @@ fn keep_allocated(new: &mut Value, old: &Value) {
 /// Fields that the new type has no use for go, unless the update set them.
 fn drop_type_dependent(new: &mut Value, old: &Value) {
     let before = &old["spec"];
-    if before.is_null() {
-        return;
-    }
     let spec = new["spec"].clone();
     let same = |name: &str| super::tools::same(&spec[name], &before[name]);
     let mut gone: Vec<&str> = Vec::new();
@@ -143,6 +170,9 @@ fn drop_type_dependent(new: &mut Value, old: &Value) {
                 .iter()
                 .filter(|name| same(name)),
         );
+    }
+    if needs_cluster_ip(before) && !needs_cluster_ip(&spec) && same("internalTrafficPolicy") {
+        gone.push("internalTrafficPolicy");
     }
     let external = |spec: &Value| {
         needs_node_port(spec) || (spec["type"] == "ClusterIP" && count(&spec["externalIPs"]) > 0)

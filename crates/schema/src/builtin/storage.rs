@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::apps::spec_of;
 use super::meta;
-use super::tools::{Errors, Path, check, check_immutable, count, entries, fill, has, same, text};
+use super::tools::{Errors, Path, check, check_immutable, count, entries, fill, has, text};
 use super::{Generation, Rules};
 use crate::failure::FieldError;
 use crate::names;
@@ -18,24 +18,24 @@ pub(super) const STORAGE_CLASS: Rules = Rules {
     },
     validate: validate_class,
     validate_update: |new, old, errors| {
+        meta::validate(new, false, super::NameRule::Subdomain, errors);
+        validate_class(new, errors);
         meta::validate_update(new, old, errors);
-        let mut fixed = |name: &str, why: &str| {
-            if !same(&new[name], &old[name]) {
-                errors.push(FieldError::forbidden(name, why));
-            }
-        };
-        fixed("parameters", "updates to parameters are forbidden.");
-        fixed("provisioner", "updates to provisioner are forbidden.");
-        fixed("reclaimPolicy", "updates to reclaimPolicy are forbidden.");
-        let name = "volumeBindingMode";
-        check_immutable(errors, &Path::new(name), &new[name], &old[name]);
+        for name in [
+            "parameters",
+            "provisioner",
+            "reclaimPolicy",
+            "volumeBindingMode",
+        ] {
+            check_immutable(errors, &Path::new(name), &new[name], &old[name]);
+        }
     },
     ..Rules::COMMON
 };
 
 pub(super) const CSI_DRIVER: Rules = Rules {
     unconditional_update: false,
-    generation: Generation::Spec,
+    generation: Generation::SpecLater,
     defaults: |value| {
         let spec = spec_of(value);
         fill(spec, "attachRequired", true);

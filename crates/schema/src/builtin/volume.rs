@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::meta::{self, validate_selector};
-use super::pod::{
-    ResourceNames, Volumes, check_descending, check_no_backsteps, validate_field_ref,
-    validate_resources,
-};
+use super::container::{Volumes, check_descending, check_no_backsteps};
+use super::environment::validate_field_ref;
+use super::meta::{self, NameRule, validate_selector};
 use super::tools::{
     Errors, Path, check, check_immutable, count, fill, has, int, items, object, same, text,
 };
@@ -24,9 +22,13 @@ pub(super) const PERSISTENT_VOLUME: Rules = Rules {
         fill(spec, "volumeMode", "Filesystem");
         default_phase(value);
     },
-    prepare_create: default_phase,
+    prepare_create: |value| {
+        default_phase(value);
+        value["status"]["lastPhaseTransitionTime"] = value["metadata"]["creationTimestamp"].clone();
+    },
     validate: validate_volume,
     validate_update: |new, old, errors| {
+        meta::validate(new, false, NameRule::Subdomain, errors);
         meta::validate_update(new, old, errors);
         validate_volume(new, errors);
         let source = |object: &Value| {
@@ -56,10 +58,12 @@ pub(super) const PERSISTENT_VOLUME_CLAIM: Rules = Rules {
     prepare_create: default_phase,
     validate: |object, errors| validate_claim_spec(&object["spec"], &Path::new("spec"), errors),
     validate_update: |new, old, errors| {
+        meta::validate(new, true, NameRule::Subdomain, errors);
         meta::validate_update(new, old, errors);
         validate_claim_spec(&new["spec"], &Path::new("spec"), errors);
         validate_claim_update(new, old, errors);
     },
+    warn: |object, _| super::warnings::of_claim(object),
     ..Rules::COMMON
 };
 
@@ -105,7 +109,7 @@ fn validate_access_modes(modes: &Value, path: &Path, errors: &mut Errors) {
             errors.push(FieldError::not_supported(path, mode, &MODES));
         }
         single |= mode == "ReadWriteOncePod";
-        others |= mode != "ReadWriteOncePod";
+        others |= mode != "ReadWriteOncePod" && MODES.contains(&text(mode));
     }
     if single && others {
         let why = "may not use ReadWriteOncePod with other access modes";
@@ -203,12 +207,6 @@ pub(super) fn validate_claim_spec(spec: &Value, path: &Path, errors: &mut Errors
         }
         _ => {}
     }
-    validate_resources(
-        &spec["resources"],
-        &path.child("resources"),
-        ResourceNames::Claim,
-        errors,
-    );
     let class = &spec["storageClassName"];
     if !text(class).is_empty() {
         check(
@@ -357,12 +355,10 @@ fn validate_source(volume: &Value, path: &Path, errors: &mut Errors) {
         };
         match *name {
             "emptyDir" => {
-                if Quantity::parse(text(&source["sizeLimit"]))
-                    .is_ok_and(|limit| limit.is_negative())
-                {
-                    let why = "SizeLimit field must be a valid resource quantity";
-                    errors.push(FieldError::forbidden(path.child("sizeLimit"), why));
-                }
+                let limit = Quantity::parse(text(&source["sizeLimit"]));
+                let why = "SizeLimit field must be a valid resource quantity";
+                let wrong = limit.is_ok_and(|limit| limit.is_negative());
+                errors.extend(wrong.then(|| FieldError::forbidden(path.child("sizeLimit"), why)));
             }
             "hostPath" => validate_host_path(source, &path, errors),
             "secret" => {

@@ -76,9 +76,15 @@ fn object_name(object: &Value) -> String {
         "{}/{}; {}, Kind={}",
         text(&metadata["namespace"]),
         text(&metadata["name"]),
-        text(&object["apiVersion"]),
+        gvk_version(object),
         text(&object["kind"])
     )
+}
+
+/// `group/version`, with an empty group for the core group.
+fn gvk_version(object: &Value) -> String {
+    let (group, version) = crate::gvk::split_api_version(api_version(object));
+    format!("{group}/{version}")
 }
 
 fn api_version(object: &Value) -> &str {

@@ -58,6 +58,11 @@ pub trait Resource: Kind {
     /// Prepares a change: fields that the write may not touch, generation.
     fn prepare_update(&self, object: &mut Value, old: &Value, subresource: &str);
 
+    /// The group that the answer to an invalid object names.
+    fn invalid_group(&self) -> &str {
+        &self.gvk().group
+    }
+
     /// What is wrong with a new object.
     fn validate_create(&self, object: &Value) -> Vec<FieldError>;
 
@@ -129,8 +134,7 @@ pub struct Written {
 
 impl Write<'_> {
     fn group_kind(&self) -> (&str, &str) {
-        let gvk = self.resource.gvk();
-        (&gvk.group, &gvk.kind)
+        (self.resource.invalid_group(), &self.resource.gvk().kind)
     }
 
     fn resource_name(&self) -> String {
@@ -278,10 +282,10 @@ impl Write<'_> {
     fn check_name(&self, object: &Value) -> Result<(), Failure> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         if name.is_empty() {
-            return Err(
-                Failure::bad_request("the name of the object must be set".to_owned())
-                    .named_missing(self.name),
-            );
+            return Err(Failure::bad_request(format!(
+                "the name of the object ({} based on URL) was undeterminable: name must be provided",
+                self.name
+            )));
         }
         if name != self.name {
             return Err(Failure::bad_request(format!(
@@ -485,14 +489,5 @@ impl Write<'_> {
         warnings.extend(metadata::dedup_owners(&mut object));
         self.check_version(&mut object, live)?;
         self.finish_update(object, live, warnings, hooks)
-    }
-}
-
-impl Failure {
-    fn named_missing(mut self, name: &str) -> Self {
-        self.message = format!("resource name may not be empty: {name}")
-            .trim_end_matches(": ")
-            .to_owned();
-        self
     }
 }
