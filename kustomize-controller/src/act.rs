@@ -344,11 +344,8 @@ impl<T: Target> Act<'_, T> {
                 .amend(item, &mut live, operations, Attempt::Migration)
                 .await?;
         }
-        let dry = match self
-            .apply(item, &item.manifest, Mode::DryRun, Guard::None)
-            .await
-        {
-            Ok(answer) => answer.object,
+        let (mut live, dry) = match self.compared(item, &live).await {
+            Ok(both) => both,
             Err(refusal) => return self.recreate(item, Some(live), refusal).await,
         };
         let has_drifted = drift::has_drifted(&live, &dry, &item.ignored);
@@ -371,6 +368,33 @@ impl<T: Target> Act<'_, T> {
             outcome: Some(Outcome::Configured),
             checked: true,
         })))
+    }
+
+    /// The live object and what an apply would make of it, of the same moment: controllers write
+    /// between two requests, which would look like drift.
+    async fn compared(&self, item: &Item, live: &Value) -> Result<(Value, Value), Refusal> {
+        let version =
+            |object: &Value| object::text(object, &["metadata", "resourceVersion"]).to_owned();
+        let mut live = live.clone();
+        for _ in 0..AMENDS {
+            let dry = self
+                .apply(item, &item.manifest, Mode::DryRun, Guard::None)
+                .await?
+                .object;
+            if version(&live) == version(&dry) {
+                return Ok((live, dry));
+            }
+            match self.target.get(&item.gvk, &item.id).await {
+                Ok(Some(fresh)) if version(&fresh) != version(&dry) => live = fresh,
+                Ok(Some(fresh)) => return Ok((fresh, dry)),
+                _ => return Ok((live, dry)),
+            }
+        }
+        let dry = self
+            .apply(item, &item.manifest, Mode::DryRun, Guard::None)
+            .await?
+            .object;
+        Ok((live, dry))
     }
 
     /// Patches metadata of a live object where there is something to patch. The operations hold for

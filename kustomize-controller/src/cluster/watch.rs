@@ -37,6 +37,8 @@ use crate::plan::Seen;
 const MAX_KINDS: usize = 500;
 /// Objects of one page of a list: the first listing must not need much memory.
 const PAGE: u32 = 100;
+/// How often in a row, with growing pauses, a kind is asked for that the server does not know.
+const MAX_ABSENCES: u32 = 8;
 /// How long a new watch may take to list before its kind counts as unknown for now.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -283,6 +285,7 @@ impl Run {
     {
         let mut stream = std::pin::pin!(stream.default_backoff());
         let mut fresh: HashMap<Key, Observed> = HashMap::new();
+        let mut absences = 0;
         loop {
             let event = tokio::select! {
                 () = self.observer.stop.cancelled() => return,
@@ -290,7 +293,19 @@ impl Run {
             };
             match event {
                 None => return,
-                Some(Err(error)) => self.failed(&error),
+                Some(Err(error)) => {
+                    absences = if self.failed(&error) { absences + 1 } else { 0 };
+                    if absences >= MAX_ABSENCES {
+                        // The kind is gone. Whoever needs it again begins a new watch.
+                        let mut kinds = self
+                            .observer
+                            .kinds
+                            .write()
+                            .unwrap_or_else(PoisonError::into_inner);
+                        kinds.remove(&self.gvk);
+                        return;
+                    }
+                }
                 Some(Ok(Event::Init)) => fresh.clear(),
                 Some(Ok(Event::InitApply(object))) => {
                     let (key, observed) = self.reduce(value_of(object));
@@ -337,7 +352,8 @@ impl Run {
     }
 
     /// A refusal makes the kind unknown; an interrupted connection does not, the watch resumes.
-    fn failed(&self, error: &watcher::Error) {
+    /// Returns whether the server does not know the kind.
+    fn failed(&self, error: &watcher::Error) -> bool {
         let status = match error {
             watcher::Error::InitialListFailed(kube::Error::Api(status))
             | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status.code),
@@ -352,6 +368,7 @@ impl Run {
             self.watched.state.send_replace(State::Refused);
             self.watched.known().objects.clear();
         }
+        status == Some(404)
     }
 
     fn reduce(&self, mut value: Value) -> (Key, Observed) {

@@ -139,3 +139,120 @@ impl FileSystem for Files {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use sluice_artifact::layout::{Dir, FileMode, Node};
+    use sluice_artifact::pack::{Content, PackLimits, pack};
+    use sluice_artifact::sourceignore::Rules;
+    use sluice_artifact::unpack;
+
+    use super::*;
+
+    /// A tree with these files, made as an artifact is.
+    pub(in super::super) fn tree(files: &[(&str, &str)]) -> Files {
+        let mut root: Dir<Vec<u8>> = Dir::new();
+        for (path, content) in files {
+            let names: Vec<&[u8]> = path.split('/').map(str::as_bytes).collect();
+            let file = sluice_artifact::layout::File {
+                mode: FileMode::Regular,
+                content: content.as_bytes().to_vec(),
+            };
+            root.place(&names, Node::File(file)).unwrap();
+        }
+        let mut packed = Vec::new();
+        pack(
+            &root,
+            &Rules::none(),
+            &PackLimits::default(),
+            &mut packed,
+            |content| Ok(Content::bytes(content)),
+        )
+        .unwrap();
+        let tree = unpack(packed.as_slice(), &sluice_artifact::Limits::default()).unwrap();
+        Files::new(Arc::new(tree), "/tmp/kustomization-1")
+    }
+
+    #[test]
+    fn nothing_exists_outside_of_the_root() {
+        let files = tree(&[("app/a.yaml", "x")]);
+        assert!(
+            files.exists("/tmp/kustomization-1/app/a.yaml") && files.is_dir("/tmp/kustomization-1")
+        );
+        for outside in ["/etc/passwd", "/tmp", "/tmp/kustomization-11/app", "/"] {
+            assert!(
+                !files.exists(outside) && !files.is_dir(outside),
+                "{outside}"
+            );
+            let error = files.read(outside).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "fs-security-constraint read {outside}: path '{outside}' is not in or below '/tmp/kustomization-1'"
+                )
+            );
+            assert_eq!(
+                files.real_path(outside),
+                Err(FsError::NotFound(outside.to_owned()))
+            );
+            assert!(files.list(outside).is_err());
+        }
+    }
+
+    #[test]
+    fn paths_of_users_stay_below_the_root() {
+        let files = tree(&[("app/a.yaml", "x")]);
+        for (path, resolved) in [
+            ("", ""),
+            ("./", ""),
+            ("./app", "/app"),
+            ("../../app", "/app"),
+            ("/app/../..", ""),
+            ("a//b/", "/a/b"),
+        ] {
+            assert_eq!(
+                files.resolve(path),
+                format!("/tmp/kustomization-1{resolved}"),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn errors_name_the_first_missing_part() {
+        let files = tree(&[("app/a.yaml", "x")]);
+        let path = |below: &str| format!("/tmp/kustomization-1/{below}");
+        assert_eq!(
+            files.read(&path("b/c/d")),
+            Err(FsError::NotFound(path("b")))
+        );
+        assert_eq!(
+            files.read(&path("app")),
+            Err(FsError::IsDirectory(path("app")))
+        );
+        assert_eq!(
+            files.read(&path("app/a.yaml/x")),
+            Err(FsError::NotADirectory(path("app/a.yaml/x")))
+        );
+    }
+
+    #[test]
+    fn one_file_can_be_written_over() {
+        let mut files = tree(&[("app/a.yaml", "x")]);
+        files.write(
+            "/tmp/kustomization-1/app/kustomization.yaml",
+            b"new".to_vec(),
+        );
+        assert_eq!(
+            files
+                .read("/tmp/kustomization-1/app/kustomization.yaml")
+                .unwrap()
+                .as_ref(),
+            b"new"
+        );
+        assert_eq!(
+            files.list("/tmp/kustomization-1/app").unwrap(),
+            ["a.yaml", "kustomization.yaml"]
+        );
+    }
+}

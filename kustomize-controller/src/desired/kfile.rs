@@ -267,3 +267,183 @@ fn merge_image(images: &mut Vec<Image>, image: &sluice_api::kustomize::Image) {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::files::tests::tree;
+    use super::*;
+
+    const DIR: &str = "/tmp/kustomization-1/app";
+
+    fn completed(files: &[(&str, &str)], spec: Value) -> Result<String, String> {
+        let mut base = json!({"interval": "1h", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "a"}});
+        json_patch::merge(&mut base, &spec);
+        let spec: KustomizationSpec = serde_json::from_value(base).unwrap();
+        let mut files = tree(files);
+        complete(&mut files, DIR, &spec)?;
+        let content = files
+            .read(&format!("{DIR}/kustomization.yaml"))
+            .unwrap()
+            .into_owned();
+        Ok(String::from_utf8(content).unwrap())
+    }
+
+    const OBJECT: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}";
+
+    #[test]
+    fn a_directory_without_a_file_gets_one_that_names_everything() {
+        let files = [
+            ("app/b.yaml", OBJECT),
+            ("app/a.yml", OBJECT),
+            ("app/.hidden/x.yaml", OBJECT),
+            ("app/notes.txt", "no"),
+            ("app/values.json", "{}"),
+            ("app/layer/kustomization.yml", ""),
+            ("app/layer/not-looked-at.yaml", "a: ["),
+            ("app/empty.yaml", "# nothing\n"),
+        ];
+        insta::assert_snapshot!(completed(&files, json!({})).unwrap(), @r"
+        apiVersion: kustomize.config.k8s.io/v1beta1
+        kind: Kustomization
+        resources:
+        - ./.hidden/x.yaml
+        - ./a.yml
+        - ./b.yaml
+        - ./empty.yaml
+        - ./layer
+        ");
+        insta::assert_snapshot!(completed(&[("app/notes.txt", "no")], json!({})).unwrap(), @r"
+        apiVersion: kustomize.config.k8s.io/v1beta1
+        kind: Kustomization
+        namespace: _placeholder
+        ");
+    }
+
+    #[test]
+    fn the_spec_goes_over_the_file() {
+        let kfile = "
+            namespace: own
+            namePrefix: own-
+            typo: dropped
+            resources: [a.yaml]
+            components: [part-a]
+            patches: [{path: p.yaml}]
+            images: [{name: a, newName: mirror/a, newTag: '1'}, {name: b, digest: 'sha256:1'}, {name: c, newTag: '1'}]
+            buildMetadata: [managedByLabel]";
+        let files = [
+            ("app/kustomization.yaml", kfile),
+            ("app/part-b/kustomization.yaml", ""),
+        ];
+        let spec = json!({
+            "targetNamespace": "other", "nameSuffix": "-new",
+            "components": ["part-b", "missing", "../../outside"], "ignoreMissingComponents": true,
+            "patches": [{"patch": "[]", "target": {"kind": "X", "labelSelector": "a=b"}}],
+            "images": [{"name": "a", "newTag": "2"}, {"name": "b", "newTag": "2"}, {"name": "c", "newName": "d"}, {"name": "e", "digest": "sha256:2"}],
+            "buildMetadata": ["originAnnotations"],
+        });
+        insta::assert_snapshot!(completed(&files, spec).unwrap(), @r#"
+        apiVersion: kustomize.config.k8s.io/v1beta1
+        buildMetadata:
+        - originAnnotations
+        components:
+        - part-a
+        - part-b
+        images:
+        - name: a
+          newName: mirror/a
+          newTag: "2"
+        - name: b
+          newTag: "2"
+        - name: c
+          newName: d
+          newTag: "1"
+        - digest: sha256:2
+          name: e
+        kind: Kustomization
+        namePrefix: own-
+        nameSuffix: -new
+        namespace: other
+        patches:
+        - path: p.yaml
+        - patch: '[]'
+          target:
+            kind: X
+            labelSelector: a=b
+        resources:
+        - a.yaml
+        "#);
+    }
+
+    #[test]
+    fn a_file_without_resources_is_never_empty() {
+        let text = completed(&[("app/kustomization.yaml", "resources: []")], json!({})).unwrap();
+        assert!(
+            text.contains("buildMetadata:\n- originAnnotations\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_refused_in_flux_s_words() {
+        let refused = |content: &str| completed(&[("app/a.yaml", content)], json!({})).unwrap_err();
+        let head = format!("failed to decode Kubernetes YAML from {DIR}/a.yaml: ");
+        for (content, error) in [
+            ("replicas: 3", "missing Resource metadata"),
+            (
+                "a: [",
+                "MalformedYAMLError: yaml: line 1: did not find expected node content",
+            ),
+            (
+                "{apiVersion: v1, metadata: {name: a}}",
+                "missing kind in object {{v1 } {{a } map[] map[]}}",
+            ),
+            (
+                "{apiVersion: v1, kind: ConfigMap, metadata: {labels: {c: d, a: b}}}",
+                "missing metadata.name in object {{v1 ConfigMap} {{ } map[a:b c:d] map[]}}",
+            ),
+        ] {
+            assert_eq!(refused(content), format!("{head}{error}"), "{content}");
+        }
+        assert!(completed(&[("app/a.yaml", "{apiVersion: v1, kind: List}")], json!({})).is_ok());
+    }
+
+    #[test]
+    fn components_are_local_and_relative() {
+        let files = [("app/a.yaml", OBJECT)];
+        for remote in [
+            "https://example.com/c",
+            "git@github.com:a/b",
+            "GitHub.com/a/b",
+            "/abs",
+            "file:///abs",
+        ] {
+            assert_eq!(
+                completed(&files, json!({"components": [remote]})).unwrap_err(),
+                format!("component path '{remote}' must be local and relative")
+            );
+        }
+        assert!(completed(&files, json!({"components": ["../x", "gh:"]})).is_ok());
+    }
+
+    #[test]
+    fn wrong_types_and_a_file_as_directory_are_refused() {
+        assert_eq!(
+            completed(
+                &[("app/kustomization.yaml", "resources: a.yaml")],
+                json!({})
+            )
+            .unwrap_err(),
+            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal string into Go struct field \
+             Kustomization.resources of type []string"
+        );
+        let error = completed(&[("app", OBJECT)], json!({})).unwrap_err();
+        assert_eq!(
+            error,
+            format!(
+                "open {DIR}/kustomization.yaml: not a directory remove {DIR}/kustomization.yaml: not a directory"
+            )
+        );
+    }
+}
