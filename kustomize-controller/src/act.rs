@@ -19,7 +19,7 @@ use sluice_objects::takeover::Managers;
 use sluice_objects::{drift, force, ignore, stage, takeover};
 
 use crate::cluster::{Answer, Guard, Mode, Refusal, Target, each};
-use crate::plan::{Action, Applied, Item, Planned, Seen, Step};
+use crate::plan::{Action, Applied, Item, Planned, Seen, Step, Takeover};
 
 /// What carrying out a plan needs besides the plan.
 pub struct Act<'a, T> {
@@ -31,6 +31,8 @@ pub struct Act<'a, T> {
     pub applied: &'a HashMap<ObjectId, Applied>,
     /// Whose fields are taken over.
     pub managers: &'a Managers,
+    /// When others' fields are taken over.
+    pub takeover: Takeover,
     /// Whether all objects may be recreated (`spec.force`).
     pub force: bool,
     /// Whether fields recorded for other API versions are moved.
@@ -60,7 +62,7 @@ pub struct Report {
     /// Objects that are being recreated and have not gone yet; the stage has to be tried again.
     pub going: Vec<ObjectId>,
     /// What ended it early.
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
 }
 
 /// Why an object could not be applied. The texts are Flux's.
@@ -131,7 +133,7 @@ struct Write {
     checked: bool,
 }
 
-type Resolved = Result<Found, Failure>;
+type Resolved = Result<Found, Box<Failure>>;
 
 impl<T: Target> Act<'_, T> {
     /// Carries out one stage.
@@ -225,12 +227,13 @@ impl<T: Target> Act<'_, T> {
         }))
     }
 
-    fn fail(&self, item: &Item, attempt: Attempt, refusal: Refusal) -> Failure {
-        Failure {
-            id: item.id.clone(),
+    fn fail(&self, item: &Item, attempt: Attempt, refusal: Refusal) -> Box<Failure> {
+        let id = item.id.clone();
+        Box::new(Failure {
+            id,
             attempt,
             refusal,
-        }
+        })
     }
 
     /// The first phase for one object.
@@ -346,7 +349,9 @@ impl<T: Target> Act<'_, T> {
             Ok(answer) => answer.object,
             Err(refusal) => return self.recreate(item, Some(live), refusal).await,
         };
+        let has_drifted = drift::has_drifted(&live, &dry, &item.ignored);
         if switches::takes_over(item.switches, live_switches)
+            && (has_drifted || self.takeover == Takeover::Always)
             && let Some(operations) = takeover::patch(&live, self.managers)
         {
             let answer = self.target.patch(&item.gvk, &item.id, &operations).await;
@@ -354,7 +359,7 @@ impl<T: Target> Act<'_, T> {
             patched = true;
         }
         let before = self.observe(item, &live);
-        if !patched && !drift::has_drifted(&live, &dry, &item.ignored) {
+        if !patched && !has_drifted {
             return Ok(self.left(item, Outcome::Unchanged, Some(&before)));
         }
         Ok(Found::Write(Box::new(Write {

@@ -308,6 +308,27 @@ fn root_of(ks: &Kustomization) -> String {
     )
 }
 
+/// How often a download that takes its time looks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(50);
+
+impl Edge {
+    /// Waits until the source of `ks` has another artifact, or the same at another address. The retries of a
+    /// download from a server that is gone would otherwise hold back what has replaced it.
+    async fn moved_on(&self, ks: &Kustomization, artifact: &Artifact) {
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            look.tick().await;
+            if let Source::Artifact(now) = self.stores.source(&Reference::of(ks))
+                && (now.url != artifact.url || now.digest != artifact.digest)
+            {
+                // Its change may have been told before this turn began.
+                self.queue.add(ObjectKey::of(ks));
+                return;
+            }
+        }
+    }
+}
+
 impl World for Edge {
     type Files = (Files, String);
     type Target = Live;
@@ -341,7 +362,11 @@ impl World for Edge {
         ks: &Kustomization,
         artifact: &Artifact,
     ) -> Result<Fetched<(Files, String)>, String> {
-        let Some(tree) = self.downloads.fetch(artifact).await? else {
+        let found = tokio::select! {
+            found = self.downloads.fetch(artifact) => found?,
+            () = self.moved_on(ks, artifact) => None,
+        };
+        let Some(tree) = found else {
             return Ok(Fetched::Gone);
         };
         let files = Files::new(tree, root_of(ks));

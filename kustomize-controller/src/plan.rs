@@ -82,6 +82,16 @@ pub enum Trust {
     Nothing,
 }
 
+/// When the fields that other managers left on an object are taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takeover {
+    /// Wherever they are: in a reconciliation.
+    Always,
+    /// Only on objects whose own fields were changed too: in a repair. Otherwise a restart by
+    /// `kubectl rollout` would be undone before it began.
+    WithDrift,
+}
+
 /// Which writes a cluster may refuse for reasons of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
@@ -95,6 +105,8 @@ pub enum Admission {
 pub struct Policy<'p> {
     /// How far memory reaches.
     pub trust: Trust,
+    /// When fields that others left are taken over.
+    pub takeover: Takeover,
     /// Whether this Kustomization never applied anything.
     pub is_first: bool,
     /// Whether fields recorded for other API versions are to be moved (gate `MigrateAPIVersion`).
@@ -238,7 +250,7 @@ fn decide(
     if policy.trust == Trust::Memory
         && change == Risk::None
         && is_as_left
-        && !needs_takeover(item, live)
+        && (policy.takeover == Takeover::WithDrift || !needs_takeover(item, live))
     {
         return (Action::Keep, Risk::None);
     }

@@ -51,11 +51,21 @@ impl Kept {
             (Seen::Live(live), _) if live.is_deleting => false,
             (Seen::Live(live), _) if switches::skips(self.switches, Some(live.switches)) => false,
             (Seen::Live(live), None) => !switches::skips(self.switches, Some(live.switches)),
-            (Seen::Live(live), Some(mark)) => {
-                let takeover =
-                    live.is_foreign && switches::takes_over(self.switches, live.switches);
-                takeover || mark.compare(live) == Compared::Different
+            (Seen::Live(live), Some(mark)) => mark.compare(live) == Compared::Different,
+        }
+    }
+
+    /// Whether a reconciliation has to take over fields that others left on the live object. That
+    /// alone is no drift: what somebody added stays until then.
+    pub fn wants_takeover(&self, seen: &Seen) -> bool {
+        match seen {
+            Seen::Live(live) => {
+                live.is_foreign
+                    && !live.is_deleting
+                    && !switches::skips(self.switches, Some(live.switches))
+                    && switches::takes_over(self.switches, live.switches)
             }
+            Seen::Unknown | Seen::Absent => false,
         }
     }
 }

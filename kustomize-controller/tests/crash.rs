@@ -1,5 +1,8 @@
 //! Stop after any effect, start again, converge, lose nothing.
 
+// Helpers of tests may panic.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::time::Duration;

@@ -1,5 +1,8 @@
 //! Whole turns in a world in memory: what is requested, said and remembered.
 
+// Helpers of tests may panic.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::time::Duration;

@@ -11,13 +11,16 @@
 
 pub mod advertise;
 pub mod args;
+pub mod caches;
 pub mod common;
 pub mod git;
 pub mod identity;
 pub mod local;
+pub mod proxy;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use kube::Config;
@@ -35,14 +38,20 @@ use tokio_util::sync::CancellationToken;
 pub use args::SourceArgs;
 pub use local::LocalRepositories;
 
+use caches::CacheDir;
 use git::credentials::{Gate, OBJECT_IDENTITY_GATE};
 use git::reconcile::Reconciler;
+use proxy::EnvironmentProxy;
 
 /// The feature gates and their defaults.
 const GATES: &[(&str, bool)] = &[
     ("CacheSecretsAndConfigMaps", false),
     (OBJECT_IDENTITY_GATE, false),
 ];
+
+/// Kinds of Flux's source-controller that are left alone here, by the names that metrics have for
+/// their controllers.
+const LATER: [&str; 4] = ["bucket", "helmchart", "helmrepository", "ocirepository"];
 
 /// What a process that runs the controller inside itself may set beyond the flags.
 #[derive(Debug, Clone)]
@@ -123,7 +132,16 @@ pub async fn run(
         async move { sluice_artifact::serve::serve(listener, storage.root(), stop.cancelled()).await }
     });
 
-    let reconciler = Arc::new(reconciler(&args, &host, storage, options, object_identity));
+    let caches = CacheDir::take(&options.git_cache).context("folder for Git object stores")?;
+    let reconciler = Arc::new(reconciler(
+        &args,
+        &host,
+        storage,
+        &caches,
+        options.local,
+        object_identity,
+    ));
+    tokio::spawn(sweep(Arc::clone(&reconciler), stop.clone()));
     let queue = Arc::new(Queue::new(args.common.backoff()));
     let watch = tokio::spawn(informer::run(
         host.watched::<GitRepository>(),
@@ -140,6 +158,11 @@ pub async fn run(
         group: "source.toolkit.fluxcd.io",
         controller: "gitrepository",
     };
+    for other in LATER {
+        // Dashboards and alerts expect the series of every kind.
+        host.metrics
+            .announce(other, i64::try_from(args.concurrent).unwrap_or(i64::MAX));
+    }
     host.ready.set(true);
     controller::run(
         kind,
@@ -160,13 +183,14 @@ fn reconciler(
     args: &SourceArgs,
     host: &Host,
     storage: Arc<Storage>,
-    options: Options,
+    caches: &CacheDir,
+    local: LocalRepositories,
     object_identity: Gate,
 ) -> Reconciler {
     let git = sluice_git::client::Options {
         algorithms: Algorithms {
-            kex: args.ssh_kex_algos.clone(),
-            host_key: args.ssh_hostkey_algos.clone(),
+            kex: names(&args.ssh_kex_algos),
+            host_key: names(&args.ssh_hostkey_algos),
         },
         ..sluice_git::client::Options::default()
     };
@@ -175,17 +199,43 @@ fn reconciler(
         objects: Store::default(),
         storage,
         git: sluice_git::Client::new(git),
-        caches: options.git_cache,
-        local: options.local,
+        caches: caches.path().to_owned(),
+        local,
         identities: identity::Exchange::new(
             args.common.token_cache_max_size,
             args.common.token_cache_max_duration,
         ),
         recorder: host.recorder.clone(),
-        metrics: Arc::clone(&host.metrics),
         jitter: args.common.interval_jitter_percentage,
         requeue_dependency: args.common.requeue_dependency,
         object_identity,
+        socks: EnvironmentProxy::read(|name| std::env::var(name).ok()),
+    }
+}
+
+/// The names of a comma-separated list; an empty flag is an empty list.
+fn names(list: &[String]) -> Vec<String> {
+    list.iter()
+        .filter(|name| !name.is_empty())
+        .cloned()
+        .collect()
+}
+
+/// Removes object stores that nobody needs, once it is known which objects there are.
+async fn sweep(reconciler: Arc<Reconciler>, stop: CancellationToken) {
+    while !reconciler.objects.is_synced() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    }
+    let swept = tokio::task::spawn_blocking(move || {
+        CacheDir::sweep(&reconciler.caches, |key| {
+            reconciler.objects.get(key).is_some()
+        })
+    });
+    if let Ok(Err(error)) = swept.await {
+        tracing::warn!(%error, "old git object stores cannot be removed");
     }
 }
 

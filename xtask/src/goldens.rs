@@ -129,9 +129,20 @@ fn judge(kubectl: &Path, case: &Case) -> anyhow::Result<Case> {
         judged.warn = Some(warnings).filter(|text| !text.is_empty());
     } else {
         let from = stderr.find("error: ").map_or(0, |at| at + "error: ".len());
-        judged.err = Some(format!("{}\n", stderr[from..].trim_end()));
+        judged.err = Some(format!("{}\n", without_pointers(stderr[from..].trim_end())));
     }
     Ok(judged)
+}
+
+/// Replaces addresses, which differ in every run.
+fn without_pointers(text: &str) -> String {
+    let mut parts = text.split("&{0x");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out.push_str("&{POINTER");
+        out.push_str(part.trim_start_matches(|c: char| c.is_ascii_hexdigit()));
+    }
+    out
 }
 
 /// Writes the case as it stands in the file, with the new outcome.

@@ -1,5 +1,6 @@
 //! Generators and checks of the repository, run as `cargo xtask COMMAND`.
 
+mod conversations;
 mod crds;
 mod e2e;
 mod files;
@@ -15,6 +16,8 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(about = "Generators and checks of the repository")]
 enum Command {
+    /// Records the conversations of `crates/schema` with a running kube-apiserver
+    Conversations(conversations::Args),
     /// Writes the CRDs of `api/` to `manifests/crds/`, checks or compares them
     Crds(crds::Args),
     /// Runs the end-to-end suites on a real Kubernetes control plane
@@ -39,6 +42,7 @@ enum Command {
 /// What the command's own module says.
 pub fn main() -> anyhow::Result<()> {
     match Command::parse() {
+        Command::Conversations(args) => conversations::run(&args),
         Command::Crds(args) => crds::run(&args),
         Command::E2e(args) => e2e::run(&args),
         Command::Goldens { args } => goldens::run(&args),

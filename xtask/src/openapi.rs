@@ -372,33 +372,42 @@ impl GoFacts {
         };
         for (name, property) in properties {
             match self.field(package, kind, name) {
-                Some(field) => Self::annotate_field(field, property),
+                Some((field, via)) => Self::annotate_field(field, &via, property),
                 None => unknown.push(format!("{package}.{kind}.{name}")),
             }
         }
     }
 
-    fn annotate_field(field: &GoField, property: &mut Value) {
+    fn annotate_field(field: &GoField, via: &str, property: &mut Value) {
         let bare = field.kind.trim_start_matches('*');
         property[GO] = json!({
             "type": printed(bare),
             "pointer": bare.len() < field.kind.len(),
             "omit": field.omit,
         });
+        if !via.is_empty() {
+            property[GO]["via"] = via.into();
+        }
         annotate_members(bare, property);
     }
 
-    /// The field of a struct, looked for in embedded structs too.
-    fn field(&self, package: &str, kind: &str, name: &str) -> Option<&GoField> {
+    /// The field of a struct, looked for in embedded structs too, with the names of those.
+    fn field(&self, package: &str, kind: &str, name: &str) -> Option<(&GoField, String)> {
         let fields = self.structs.get(&(package.to_owned(), kind.to_owned()))?;
         let own = fields.iter().find(|field| field.json == name);
-        own.or_else(|| {
+        own.map(|field| (field, String::new())).or_else(|| {
             fields
                 .iter()
                 .filter(|field| field.json.is_empty())
                 .find_map(|embedded| {
                     let (package, kind) = embedded.kind.trim_start_matches('*').rsplit_once('.')?;
-                    self.field(package, kind, name)
+                    let (field, via) = self.field(package, kind, name)?;
+                    let via = if via.is_empty() {
+                        kind.to_owned()
+                    } else {
+                        format!("{kind}.{via}")
+                    };
+                    Some((field, via))
                 })
         })
     }

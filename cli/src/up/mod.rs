@@ -190,7 +190,7 @@ async fn show(args: &UpArgs, around: &Surroundings, session: &Session) -> anyhow
         }
         let observed = observer.observed();
         let tree = tree::build(&observed);
-        let settled = tree::is_settled(&tree, &observed);
+        let settled = tree::is_settled(&tree, &observed, &session.request);
         if screen.show(tree, jiff::Timestamp::now()).is_err() {
             return Ok(ExitCode::SUCCESS);
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use kube::{Client, Config};
+use sluice_api::key::RECONCILE_REQUEST;
 use source_controller::{LocalRepositories, SourceArgs};
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +63,8 @@ pub struct Session {
     pub config: Config,
     /// Ends the session when cancelled.
     pub stop: CancellationToken,
+    /// The request that the root source was given, to be looked at now.
+    pub request: String,
     controllers: Controllers,
     following: tokio::task::JoinHandle<anyhow::Result<()>>,
     embedded: Option<cluster::Embedded>,
@@ -74,7 +77,7 @@ impl Session {
     /// Anything that keeps it from starting: the reason and what to do.
     pub async fn start(settings: Settings, stop: CancellationToken) -> anyhow::Result<Self> {
         let repository = Arc::new(settings.repository.clone());
-        let root = roots::choose(&repository, &settings.wanted)?;
+        let mut root = roots::choose(&repository, &settings.wanted)?;
         let (config, embedded) = connect(&settings).await?;
         let client = sluice_runtime::client::connect(config.clone())?;
         prepare(&settings.cluster, &client).await?;
@@ -85,6 +88,8 @@ impl Session {
             .and_then(serde_json::Value::as_str)
             .unwrap_or(&settings.wanted.namespace);
         cluster::ensure_namespace(&client, namespace).await?;
+        let request = jiff::Timestamp::now().to_string();
+        root.source["metadata"]["annotations"][RECONCILE_REQUEST] = request.clone().into();
         cluster::apply(&client, &root.source).await?;
         cluster::apply(&client, &root.kustomization).await?;
         if let Some(file) = &root.file {
@@ -95,6 +100,7 @@ impl Session {
             client,
             config,
             stop,
+            request,
             controllers,
             following,
             embedded,
@@ -209,6 +215,24 @@ async fn prepare(choice: &ClusterChoice, client: &Client) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// The port of the artifact server: that of the last session on the same state if it is still free, so
+/// that the addresses which objects carry stay true.
+fn artifact_port(state: &Path) -> anyhow::Result<u16> {
+    let file = state.join("artifact-port");
+    let last = std::fs::read_to_string(&file)
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(0);
+    let bind = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port));
+    let listener = bind(last)
+        .or_else(|_| bind(0))
+        .context("cannot listen on 127.0.0.1")?;
+    let port = listener.local_addr().context("artifact server")?.port();
+    std::fs::write(&file, port.to_string())
+        .with_context(|| format!("cannot write `{}`", file.display()))?;
+    Ok(port)
+}
+
 type Controllers = Vec<tokio::task::JoinHandle<anyhow::Result<()>>>;
 
 fn start_controllers(
@@ -224,7 +248,7 @@ fn start_controllers(
     let quiet = ["--metrics-addr=0", "--health-addr=0"];
     let mut flags = vec!["source-controller".into(), "--storage-path".into()];
     flags.push(artifacts.into_os_string());
-    flags.push("--storage-addr=127.0.0.1:0".into());
+    flags.push(format!("--storage-addr=127.0.0.1:{}", artifact_port(state)?).into());
     flags.extend(quiet.map(Into::into));
     let source = SourceArgs::try_parse_from(flags).context("source-controller")?;
     let mut local = LocalRepositories::default();
@@ -238,5 +262,10 @@ fn start_controllers(
         local,
     };
     let source = source_controller::run(source, config.clone(), stop.clone(), options);
-    Ok(vec![tokio::spawn(source)])
+    let mut flags = vec!["kustomize-controller"];
+    flags.extend(quiet);
+    let kustomize =
+        kustomize_controller::Args::try_parse_from(flags).context("kustomize-controller")?;
+    let kustomize = kustomize_controller::run(kustomize, config.clone(), stop.clone());
+    Ok(vec![tokio::spawn(source), tokio::spawn(kustomize)])
 }

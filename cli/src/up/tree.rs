@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sluice_api::condition::{self, Condition, Status};
 use sluice_api::inventory::ObjectId;
+use sluice_api::key::RECONCILE_REQUEST;
 use sluice_api::kinds;
 use sluice_api::kustomize::Kustomization;
 use sluice_api::reason;
@@ -294,9 +295,16 @@ fn quoted(text: &str) -> Option<&str> {
     text.split('\'').nth(1)
 }
 
-/// Whether everything is as described: there is something, all of it is ready, and each
-/// Kustomization that another one creates has been seen.
-pub fn is_settled(nodes: &[Node], observed: &Observed) -> bool {
+/// Whether everything is as described: the sources have been looked at since `request`, all is ready,
+/// and each Kustomization that another one creates has been seen.
+pub fn is_settled(nodes: &[Node], observed: &Observed, request: &str) -> bool {
+    let looked = observed.repositories.iter().all(|repository| {
+        let annotations = repository.metadata.annotations.as_ref();
+        let asked = annotations.and_then(|a| a.get(RECONCILE_REQUEST));
+        let status = repository.status.as_ref();
+        let handled = status.and_then(|s| s.last_handled_reconcile_at.as_ref());
+        asked == handled || asked.is_none_or(|asked| asked.as_str() < request)
+    });
     let seen: BTreeSet<Key> = observed.kustomizations.iter().map(|k| key(k)).collect();
     let all_seen = observed
         .kustomizations
@@ -307,7 +315,7 @@ pub fn is_settled(nodes: &[Node], observed: &Observed) -> bool {
         .filter(|id| id.group == kinds::KUSTOMIZE_GROUP && id.kind == "Kustomization")
         .all(|id| seen.contains(&(id.namespace, id.name)));
     let settled = |node: &Node| matches!(node.state, State::Ready | State::Suspended);
-    all_seen && !observed.kustomizations.is_empty() && nodes.iter().all(settled)
+    looked && all_seen && !observed.kustomizations.is_empty() && nodes.iter().all(settled)
 }
 
 #[cfg(test)]
@@ -403,7 +411,7 @@ mod tests {
 ◎ Kustomization/flux-system/apps  waiting for Kustomization/flux-system/platform, 5s
 "
         );
-        assert!(!is_settled(&build(&observed), &observed));
+        assert!(!is_settled(&build(&observed), &observed, "1"));
     }
 
     #[test]
@@ -416,7 +424,7 @@ mod tests {
         assert!(
             shown(&observed).contains("► Kustomization/flux-system/fleet (main@sha1:1)  working")
         );
-        assert!(!is_settled(&build(&observed), &observed));
+        assert!(!is_settled(&build(&observed), &observed, "1"));
     }
 
     #[test]
@@ -427,10 +435,29 @@ mod tests {
             kustomizations: vec![kustomization("fleet", &[], ready("main@sha1:1", &[id]))],
             ..Observed::default()
         };
-        assert!(!is_settled(&build(&observed), &observed));
+        assert!(!is_settled(&build(&observed), &observed, "1"));
         let apps = kustomization("apps", &[], ready("main@sha1:1", &[]));
         observed.kustomizations.push(apps);
-        assert!(is_settled(&build(&observed), &observed));
+        assert!(is_settled(&build(&observed), &observed, "1"));
+    }
+
+    #[test]
+    fn settled_needs_the_source_to_have_been_looked_at() {
+        let mut source = (*repository("main@sha1:1")).clone();
+        let annotations = source.metadata.annotations.get_or_insert_default();
+        annotations.insert(RECONCILE_REQUEST.into(), "2".into());
+        let mut observed = Observed {
+            repositories: vec![Arc::new(source.clone())],
+            kustomizations: vec![kustomization("fleet", &[], ready("main@sha1:1", &[]))],
+            ..Observed::default()
+        };
+        assert!(!is_settled(&build(&observed), &observed, "1"));
+        source
+            .status
+            .get_or_insert_default()
+            .last_handled_reconcile_at = Some("2".into());
+        observed.repositories = vec![Arc::new(source)];
+        assert!(is_settled(&build(&observed), &observed, "1"));
     }
 
     #[test]

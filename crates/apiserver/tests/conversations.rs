@@ -328,6 +328,7 @@ impl Player {
                     .iter()
                     .for_each(|event| out.push_str(&format!("{}\n", compact(event))));
             }
+            Value::String(text) if text.trim().is_empty() => {}
             Value::String(text) => out.push_str(&format!("{}\n", text.trim_end())),
             value => out.push_str(&format!("{}\n", compact(value))),
         }
@@ -418,13 +419,17 @@ fn difference(expected: &str, found: &str) -> String {
             left.answer.lines().collect(),
             right.answer.lines().collect(),
         );
-        let common = |all: &[&str], line: &str| all.contains(&line);
-        a.iter()
-            .filter(|line| !common(&b, line))
-            .for_each(|line| out.push_str(&format!("    - {line}\n")));
-        b.iter()
-            .filter(|line| !common(&a, line))
-            .for_each(|line| out.push_str(&format!("    + {line}\n")));
+        let only = |mine: &[&str], other: &[&str], sign: char| -> String {
+            let lines = mine.iter().filter(|line| !other.contains(line));
+            lines.map(|line| format!("    {sign} {line}\n")).collect()
+        };
+        let shown = only(&a, &b, '-') + &only(&b, &a, '+');
+        // The same lines in another order, or more often.
+        out.push_str(&if shown.is_empty() {
+            format!("{}\n  not\n{}", right.answer, left.answer)
+        } else {
+            shown
+        });
     }
     out
 }

@@ -119,10 +119,11 @@ pub(crate) fn run<'o>(
         }),
         Err(message) => {
             let mut errors = builder.errors;
-            if !errors.iter().any(|error| error.message == message) {
-                errors.insert(0, Error::new(message));
-            }
-            Err(Errors(errors))
+            errors.insert(0, Error::new(message));
+            Err(Errors {
+                errors,
+                warnings: builder.warnings,
+            })
         }
     }
 }
@@ -694,9 +695,10 @@ impl<'o> Builder<'o> {
         let at = match found.as_slice() {
             [] => {
                 return match made.behavior {
-                    Behavior::Merge | Behavior::Replace => {
-                        Err(format!("id {id} does not exist; cannot merge or replace"))
-                    }
+                    Behavior::Merge | Behavior::Replace => Err(format!(
+                        "id {} does not exist; cannot merge or replace",
+                        go_id(&id)
+                    )),
                     Behavior::Create | Behavior::Unspecified => objects.append(made, schema),
                 };
             }
@@ -704,7 +706,7 @@ impl<'o> Builder<'o> {
             several => {
                 let ids: Vec<String> = several
                     .iter()
-                    .map(|&at| objects.resources[at].current_id(schema).to_string())
+                    .map(|&at| output::json_with_records(&objects.resources[at]))
                     .collect();
                 return Err(format!(
                     "found multiple objects [{}] that could accept merge of {id}",
@@ -714,7 +716,8 @@ impl<'o> Builder<'o> {
         };
         if !matches!(made.behavior, Behavior::Merge | Behavior::Replace) {
             return Err(format!(
-                "id {id} exists; can not use behavior: '{}', behavior must be merge or replace",
+                "id {} exists; can not use behavior: '{}', behavior must be merge or replace",
+                go_id(&id),
                 made.behavior.name()
             ));
         }
@@ -731,8 +734,8 @@ impl<'o> Builder<'o> {
                         map.pairs
                             .iter()
                             .map(|(key, value)| {
-                                let text = value.text().unwrap_or_default();
-                                (key.text.clone(), text.to_owned())
+                                let text = value.text().filter(|_| !value.is_null());
+                                (key.text.clone(), text.unwrap_or_default().to_owned())
                             })
                             .collect::<std::collections::BTreeMap<_, _>>()
                     })
@@ -836,17 +839,16 @@ impl<'o> Builder<'o> {
             }));
         }
         for args in &kustomization.patches_json6902 {
-            let step =
-                JsonPatch::new(args, &layer.loader, &self.schema, limits).map_err(|error| {
-                    let mut value = crate::gojson::GoJson::write(args)
-                        .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-                    if let Some(map) = value.as_object_mut()
-                        && let Some(patch) = map.remove("patch")
-                    {
-                        map.insert("jsonOp".to_owned(), patch);
-                    }
-                    trouble("PatchJson6902Transformer", &value, &error)
-                })?;
+            let step = JsonPatch::new(args, &layer.loader, limits).map_err(|error| {
+                let mut value = crate::gojson::GoJson::write(args)
+                    .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+                if let Some(map) = value.as_object_mut()
+                    && let Some(patch) = map.remove("patch")
+                {
+                    map.insert("jsonOp".to_owned(), patch);
+                }
+                trouble("PatchJson6902Transformer", &value, &error)
+            })?;
             out.push(Transformer::JsonPatch(step));
         }
         for replica in &kustomization.replicas {
@@ -862,17 +864,15 @@ impl<'o> Builder<'o> {
             )?));
         }
         if !kustomization.replacements.is_empty() {
-            let list = crate::plugins::replacements(
-                &kustomization.replacements,
-                &layer.loader,
-                limits,
-            )
-            .map_err(|error| {
-                let value = serde_json::json!({
-                    "replacements": crate::gojson::GoJson::write(&kustomization.replacements),
-                });
-                trouble("ReplacementTransformer", &value, &error)
-            })?;
+            let list =
+                crate::plugins::replacements(&kustomization.replacements, &layer.loader, limits)
+                    .map_err(|error| {
+                        trouble(
+                            "ReplacementTransformer",
+                            &crate::plugins::show_replacements(&kustomization.replacements),
+                            &error,
+                        )
+                    })?;
             out.push(Transformer::Replacements(list));
         }
         Ok(out)
@@ -918,6 +918,20 @@ impl<'o> Builder<'o> {
         }));
         Ok(())
     }
+}
+
+/// An id as Go's `%#v` shows it.
+fn go_id(id: &crate::id::ResId) -> String {
+    let quote = output::go_quote;
+    format!(
+        "resid.ResId{{Gvk:resid.Gvk{{Group:{}, Version:{}, Kind:{}, isClusterScoped:{}}}, Name:{}, Namespace:{}}}",
+        quote(&id.gvk.group),
+        quote(&id.gvk.version),
+        quote(&id.gvk.kind),
+        id.cluster_scoped,
+        quote(&id.name),
+        quote(&id.namespace)
+    )
 }
 
 /// What a directory has to be.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sluice_yaml::{Dialect, Limits};
 
 use crate::fieldspec::{FieldSpec, merge_all, merge_one};
-use crate::gojson::{self, Unknown, go_struct};
+use crate::gojson::{self, Scalars, Unknown, go_struct};
 use crate::id::Gvk;
 use crate::kustomization;
 use crate::sort;
@@ -136,9 +136,9 @@ const IMAGES: &[&str] = &[
 
 const REPLICAS: &[&str] = &[
     "!Deployment spec/replicas",
-    "!ReplicationController spec/replicas",
-    "!ReplicaSet spec/replicas",
     "!StatefulSet spec/replicas",
+    "!ReplicaSet spec/replicas",
+    "!ReplicationController spec/replicas",
 ];
 
 /// Where the pod spec of a kind is.
@@ -404,7 +404,11 @@ impl Config {
     pub(crate) fn merge(&mut self, other: &Config) -> Result<(), String> {
         let add = |list: &mut Vec<FieldSpec>, specs: &[FieldSpec], name: &str| {
             merge_all(list, specs)
-                .map_err(|error| format!("failed to merge {name} fieldSpec: {error}"))
+                .map_err(|error| format!("failed to merge {name} fieldSpec: {error}"))?;
+            if !specs.is_empty() {
+                list.sort_by(|a, b| sort::compare_gvk(&a.gvk, &b.gvk));
+            }
+            Ok::<(), String>(())
         };
         add(&mut self.name_prefix, &other.name_prefix, "NamePrefix")?;
         add(&mut self.name_suffix, &other.name_suffix, "NameSuffix")?;
@@ -459,10 +463,9 @@ impl Config {
     /// # Errors
     /// Broken YAML, unknown fields, repeated keys, wrong types.
     pub(crate) fn parse(text: &str, limits: &Limits) -> Result<Config, String> {
-        let mut value = sluice_yaml::from_str_with(text, Dialect::SigsStrict, limits)
+        let value = sluice_yaml::from_str_with(text, Dialect::SigsStrict, limits)
             .map_err(|error| format!("error converting YAML to JSON: {error}"))?;
-        make_texts(&mut value);
-        let file: ConfigFile = gojson::decode(&value, Unknown::Refuse)
+        let file: ConfigFile = gojson::decode(&value, Unknown::Refuse, Scalars::AsText)
             .map_err(|error| format!("error unmarshaling JSON: while decoding JSON: {error}"))?;
         let own = |list: &[kustomization::FieldSpec]| -> Vec<FieldSpec> {
             list.iter().map(FieldSpec::from).collect()
@@ -518,26 +521,6 @@ impl Config {
 
     pub(crate) fn add_to(list: &mut Vec<FieldSpec>, field: &FieldSpec) -> Result<(), String> {
         merge_one(list, field)
-    }
-}
-
-/// sigs.k8s.io/yaml turns numbers and booleans into texts where the type asks
-/// for text; every scalar of these files but `create` is one.
-fn make_texts(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(make_texts),
-        Value::Object(map) => {
-            for (key, value) in map.iter_mut() {
-                match value {
-                    Value::Number(number) => *value = Value::String(number.to_string()),
-                    Value::Bool(flag) if key != "create" => {
-                        *value = Value::String(flag.to_string());
-                    }
-                    other => make_texts(other),
-                }
-            }
-        }
-        _ => {}
     }
 }
 

@@ -39,11 +39,16 @@ impl std::error::Error for Error {}
 /// Every problem that one pass found; the first is the one that kustomize
 /// would report.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Errors(pub Vec<Error>);
+pub struct Errors {
+    /// The problems.
+    pub errors: Vec<Error>,
+    /// What kustomize would say on standard error beside them.
+    pub warnings: Vec<String>,
+}
 
 impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, error) in self.0.iter().enumerate() {
+        for (at, error) in self.errors.iter().enumerate() {
             if at > 0 {
                 f.write_str("\n")?;
             }

@@ -67,18 +67,19 @@ impl CreateKind {
                 text: String::new(),
                 tag: Tag::Infer,
                 style: sluice_yaml::ScalarStyle::Plain,
+                comments: None,
             }),
             CreateKind::Map => Node::map(),
-            CreateKind::Seq => Node::Seq(Vec::new()),
+            CreateKind::Seq => Node::seq(Vec::new()),
         }
     }
 }
 
-fn is_index(part: &str) -> bool {
+pub(crate) fn is_index(part: &str) -> bool {
     !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn is_matcher(part: &str) -> bool {
+pub(crate) fn is_matcher(part: &str) -> bool {
     part.starts_with('[') && part.ends_with(']')
 }
 
@@ -172,10 +173,6 @@ pub(crate) fn visit(
             Node::Seq(items) => items
                 .iter_mut()
                 .try_for_each(|item| visit(item, rest, create, leaf)),
-            Node::Map(map) => map
-                .pairs
-                .iter_mut()
-                .try_for_each(|(_, value)| visit(value, rest, create, leaf)),
             other => Err(VisitError::Path(wrong_kind("SequenceNode", other))),
         };
     }
@@ -192,7 +189,7 @@ pub(crate) fn visit(
 fn missing(rest: &[String], create: CreateKind) -> Node {
     match rest.first() {
         None => create.fresh(),
-        Some(next) if is_index(next) || is_matcher(next) || next == "-" => Node::Seq(Vec::new()),
+        Some(next) if is_index(next) || is_matcher(next) || next == "-" => Node::seq(Vec::new()),
         Some(_) => Node::map(),
     }
 }
@@ -239,7 +236,7 @@ fn visit_index(
     leaf: &mut Visitor<'_>,
 ) -> Result<(), VisitError> {
     if node.is_null() && create.is_some() {
-        *node = Node::Seq(Vec::new());
+        *node = Node::seq(Vec::new());
     }
     let Node::Seq(items) = node else {
         return Err(VisitError::Path(wrong_kind("SequenceNode", node)));
@@ -271,7 +268,7 @@ fn visit_matching(
 ) -> Result<(), VisitError> {
     let (field, value) = matcher(part).map_err(VisitError::Path)?;
     if node.is_null() && create.is_some() {
-        *node = Node::Seq(Vec::new());
+        *node = Node::seq(Vec::new());
     }
     let Node::Seq(items) = node else {
         return Err(VisitError::Path(wrong_kind("SequenceNode", node)));
@@ -303,10 +300,10 @@ fn visit_matching(
     let mut item = if field.is_empty() {
         Node::Scalar(Scalar::plain(value))
     } else {
-        Node::Map(Map {
-            repeated: None,
-            pairs: vec![(Scalar::untagged(field), Node::Scalar(Scalar::plain(value)))],
-        })
+        Node::Map(Map::of(vec![(
+            Scalar::untagged(field),
+            Node::Scalar(Scalar::plain(value)),
+        )]))
     };
     visit(&mut item, rest, create, leaf)?;
     items.push(item);

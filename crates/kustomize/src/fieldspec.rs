@@ -72,6 +72,8 @@ pub(crate) struct Path {
 
 #[derive(Debug, Clone)]
 struct Part {
+    /// As it is written.
+    text: String,
     name: String,
     /// Written with `[]`: never created, and nothing below it.
     list: bool,
@@ -97,12 +99,13 @@ impl Path {
             text: text.to_owned(),
             parts: parts
                 .into_iter()
-                .map(|name| match name.strip_suffix("[]") {
-                    Some(stem) => Part {
-                        name: stem.to_owned(),
-                        list: true,
-                    },
-                    None => Part { name, list: false },
+                .map(|text| {
+                    let stem = text.strip_suffix("[]");
+                    Part {
+                        name: stem.unwrap_or(&text).to_owned(),
+                        list: stem.is_some(),
+                        text,
+                    }
                 })
                 .collect(),
         }
@@ -155,7 +158,11 @@ fn walk_node(
     match node {
         Node::Seq(items) => items
             .iter_mut()
-            .try_for_each(|item| walk_node(item, parts, create, leaf)),
+            .try_for_each(|item| walk_node(item, parts, create, leaf))
+            .map_err(|problem| {
+                let path: Vec<&str> = parts.iter().map(|part| part.text.as_str()).collect();
+                format!("visit traversal on path: [{}]: {problem}", path.join(" "))
+            }),
         Node::Map(map) => walk_map(map, parts, create, leaf),
         Node::Scalar(scalar) if scalar.is_null() => Ok(()),
         Node::Scalar(_) => Err("expected sequence or mapping node".to_owned()),
@@ -201,11 +208,12 @@ fn walk_map(
 pub(crate) fn fresh(kind: NodeKind, tag: Tag) -> Node {
     match kind {
         NodeKind::Map => Node::map(),
-        NodeKind::Seq => Node::Seq(Vec::new()),
+        NodeKind::Seq => Node::seq(Vec::new()),
         NodeKind::Scalar => Node::Scalar(Scalar {
             text: String::new(),
             tag,
             style: ScalarStyle::Plain,
+            comments: None,
         }),
     }
 }

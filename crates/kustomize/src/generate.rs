@@ -181,13 +181,12 @@ pub(crate) fn generate(
 /// A mapping of texts; values of several lines are literals, so quotes never
 /// matter.
 pub(crate) fn text_map(texts: &BTreeMap<String, String>) -> Map {
-    Map {
-        repeated: None,
-        pairs: texts
+    Map::of(
+        texts
             .iter()
             .map(|(key, value)| (Scalar::plain(key), Node::string(value)))
             .collect(),
-    }
+    )
 }
 
 fn go_list(list: &[String]) -> String {
@@ -267,8 +266,8 @@ fn read_env_file(
         let Ok(text) = std::str::from_utf8(line) else {
             return Err(format!(
                 "line {} has invalid utf8 bytes : {}",
-                number,
-                go_bytes(line)
+                go_bytes(line),
+                String::from_utf8_lossy(line)
             ));
         };
         let text = if number == 0 {
@@ -289,7 +288,8 @@ fn read_env_file(
     Ok(())
 }
 
-/// Go's `%v` of bytes that are shown as text.
+/// Go's `%v` of bytes.
 fn go_bytes(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    let numbers: Vec<String> = bytes.iter().map(u8::to_string).collect();
+    format!("[{}]", numbers.join(" "))
 }

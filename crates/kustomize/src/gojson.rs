@@ -17,9 +17,19 @@ pub(crate) enum Unknown {
     Ignore,
 }
 
+/// What becomes of numbers and booleans where a text is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scalars {
+    /// They are errors, as in `encoding/json`.
+    Strict,
+    /// They become texts, as `sigs.k8s.io/yaml` does when it knows the type.
+    AsText,
+}
+
 /// The state of one reading.
 pub(crate) struct Decoder {
     unknown: Unknown,
+    scalars: Scalars,
     /// Go's name of the innermost structure and the path to the field in it.
     structure: &'static str,
     path: Vec<&'static str>,
@@ -30,10 +40,15 @@ pub(crate) struct Decoder {
 ///
 /// # Errors
 /// Go's text for the first mismatch.
-pub(crate) fn decode<T: GoJson>(value: &Value, unknown: Unknown) -> Result<T, String> {
+pub(crate) fn decode<T: GoJson>(
+    value: &Value,
+    unknown: Unknown,
+    scalars: Scalars,
+) -> Result<T, String> {
     let mut out = T::default();
     let mut decoder = Decoder {
         unknown,
+        scalars,
         structure: "",
         path: Vec::new(),
         error: None,
@@ -130,6 +145,10 @@ impl GoJson for String {
     fn read(&mut self, value: &Value, decoder: &mut Decoder) {
         match value {
             Value::String(text) => self.clone_from(text),
+            Value::Number(number) if decoder.scalars == Scalars::AsText => {
+                *self = number.to_string();
+            }
+            Value::Bool(flag) if decoder.scalars == Scalars::AsText => *self = flag.to_string(),
             other => decoder.mismatch(other, "string"),
         }
     }

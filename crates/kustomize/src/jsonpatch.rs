@@ -84,10 +84,12 @@ pub(crate) fn parse(text: &str, limits: &Limits) -> Result<Vec<Operation>, Strin
 pub(crate) fn apply(document: &mut Value, patch: &[Operation]) -> Result<(), String> {
     for operation in patch {
         let path = || {
-            operation
-                .path
-                .as_deref()
-                .ok_or("operation missing path field: missing value".to_owned())
+            operation.path.as_deref().ok_or_else(|| {
+                format!(
+                    "{} operation failed to decode path: missing value",
+                    operation.op
+                )
+            })
         };
         match operation.op.as_str() {
             "add" => add(
@@ -103,12 +105,11 @@ pub(crate) fn apply(document: &mut Value, patch: &[Operation]) -> Result<(), Str
             )?,
             "move" => {
                 let from = from(operation)?;
-                let value = take_from(document, from, "move")?;
-                remove(document, from, "move")?;
+                let value = remove(document, from, "move")?;
                 add_as(document, path()?, value, "move")?;
             }
             "copy" => {
-                let value = take_from(document, from(operation)?, "copy")?;
+                let value = take_from(document, from(operation)?)?;
                 add_as(document, path()?, value, "copy")?;
             }
             "test" => test(document, path()?, operation.value.as_ref())?,
@@ -119,10 +120,12 @@ pub(crate) fn apply(document: &mut Value, patch: &[Operation]) -> Result<(), Str
 }
 
 fn from(operation: &Operation) -> Result<&str, String> {
-    operation
-        .from
-        .as_deref()
-        .ok_or("operation missing from field: missing value".to_owned())
+    operation.from.as_deref().ok_or_else(|| {
+        format!(
+            "{} operation failed to decode from: operation, missing from field: missing value",
+            operation.op
+        )
+    })
 }
 
 fn unescape(part: &str) -> String {
@@ -231,7 +234,8 @@ fn remove(document: &mut Value, path: &str, op: &str) -> Result<Value, String> {
     let Some((container, key)) = parent(document, path) else {
         return missing();
     };
-    let fail = |reason: String| format!("error in {op} for path: '{path}': {reason}");
+    let named = if op == "move" { &key } else { path };
+    let fail = |reason: String| format!("error in {op} for path: '{named}': {reason}");
     match container {
         Value::Object(map) => map.remove(&key).ok_or_else(|| {
             fail(format!(
@@ -285,21 +289,25 @@ fn replace(document: &mut Value, path: &str, value: Value) -> Result<(), String>
     }
 }
 
-/// A copy of the value at the source of a move or copy.
-fn take_from(document: &mut Value, path: &str, op: &str) -> Result<Value, String> {
+/// A copy of the value at the source of a copy; a missing key counts as null.
+fn take_from(document: &mut Value, path: &str) -> Result<Value, String> {
     let Some((container, key)) = parent(document, path) else {
         return Err(format!(
-            "{op} operation does not apply: doc is missing from path: {path}: missing value"
+            "copy operation does not apply: doc is missing from path: {path}: missing value"
         ));
     };
-    let found = match container {
-        Value::Object(map) => map.get(&key).cloned(),
+    match container {
+        Value::Object(map) => Ok(map.get(&key).cloned().unwrap_or(Value::Null)),
         Value::Array(items) => index_of(&key, items.len())
             .and_then(|at| items.get(at))
-            .cloned(),
-        _ => None,
-    };
-    found.ok_or_else(|| format!("error in {op} for path: '{path}': Unable to remove nonexistent key: {key}: missing value"))
+            .cloned()
+            .ok_or_else(|| {
+                format!(
+                    "error in copy for from: '{path}': Unable to access invalid index: {key}: invalid index referenced"
+                )
+            }),
+        _ => Ok(Value::Null),
+    }
 }
 
 fn test(document: &mut Value, path: &str, wanted: Option<&Value>) -> Result<(), String> {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use sluice_yaml::{Dialect, Limits};
 
-use crate::gojson::{self, GoJson as _, Unknown, go_struct};
+use crate::gojson::{self, GoJson as _, Scalars, Unknown, go_struct};
 
 /// The names under which a kustomization file is looked for, in this order.
 pub const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -520,8 +520,9 @@ impl Kustomization {
     /// # Errors
     /// As [`Kustomization::parse`].
     pub fn from_value(value: &Value) -> Result<Parsed, String> {
-        let mut kustomization: Kustomization = gojson::decode(value, Unknown::Refuse)
-            .map_err(|error| format!("invalid Kustomization: {error}"))?;
+        let mut kustomization: Kustomization =
+            gojson::decode(value, Unknown::Refuse, Scalars::Strict)
+                .map_err(|error| format!("invalid Kustomization: {error}"))?;
         let is_set = |(key, value): (&String, &Value)| {
             !["apiversion", "kind"].contains(&key.to_ascii_lowercase().as_str())
                 && !value.is_null()
@@ -548,8 +549,10 @@ impl Kustomization {
     pub fn parse_lenient(text: &str, limits: &Limits) -> Result<Self, String> {
         let value = sluice_yaml::from_str_with(text, Dialect::Sigs, limits)
             .map_err(|error| format!("error converting YAML to JSON: {error}"))?;
-        let mut kustomization: Kustomization = gojson::decode(&value, Unknown::Ignore)
-            .map_err(|error| format!("error unmarshaling JSON: while decoding JSON: {error}"))?;
+        let mut kustomization: Kustomization =
+            gojson::decode(&value, Unknown::Ignore, Scalars::AsText).map_err(|error| {
+                format!("error unmarshaling JSON: while decoding JSON: {error}")
+            })?;
         if kustomization.kind.is_empty() {
             kustomization.kind = "Kustomization".to_owned();
         }

@@ -31,6 +31,7 @@ mod nameref;
 mod node;
 mod options;
 mod output;
+mod parse;
 mod plugins;
 mod read;
 mod replacement;
@@ -42,6 +43,7 @@ mod sort;
 mod structured;
 mod transform;
 mod vars;
+mod yaml3;
 
 pub use disk::DiskFs;
 pub use error::{Error, Errors};
@@ -81,7 +83,10 @@ impl Build {
     /// A text with control characters that YAML cannot carry.
     pub fn to_yaml(&self) -> Result<String, Errors> {
         sluice_yaml::write_documents(self.resources.iter().map(|resource| &resource.object))
-            .map_err(|error| Errors(vec![Error::new(error.to_string())]))
+            .map_err(|error| Errors {
+                errors: vec![Error::new(error.to_string())],
+                warnings: Vec::new(),
+            })
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::node::{Map, Node, Scalar};
+use crate::node::{Map, Node, Scalar, Seq};
 use crate::schema::{At, Merge, Schema};
 
 /// The key of a directive.
@@ -93,10 +93,13 @@ impl<'s> Merger<'s> {
                 text: patch.text.clone(),
                 tag: patch.tag,
                 style: base.style,
+                comments: None,
             }))),
             (Node::Map(base), Node::Map(patch)) => match directive(patch)? {
                 Some(Directive::Delete) => Ok(None),
-                Some(Directive::Replace) => Ok(Some(Node::Map(without_directive(patch)))),
+                Some(Directive::Replace) => self
+                    .maps(Map::default(), patch, at)
+                    .map(|map| Some(Node::Map(map))),
                 Some(Directive::Merge) | None => {
                     self.maps(base, patch, at).map(|map| Some(Node::Map(map)))
                 }
@@ -121,7 +124,7 @@ impl<'s> Merger<'s> {
                 }
                 Node::Map(self.maps(Map::default(), map, at)?)
             }
-            Node::Seq(items) => return self.lists(None, items, at),
+            Node::Seq(seq) => return self.lists(None, seq, at),
         }))
     }
 
@@ -129,10 +132,11 @@ impl<'s> Merger<'s> {
     fn alone(&self, base: Node, at: Option<At<'s>>) -> Result<Node> {
         Ok(match base {
             Node::Map(map) => Node::Map(self.maps(map, &Map::default(), at)?),
-            Node::Seq(items) => match self.lists_alone(items, at)? {
-                Some(items) => Node::Seq(items),
-                None => Node::Seq(Vec::new()),
-            },
+            Node::Seq(seq) => Node::Seq(Seq {
+                items: self.list_alone(seq.items, at)?,
+                flow: seq.flow,
+                comments: None,
+            }),
             scalar => scalar,
         })
     }
@@ -159,7 +163,9 @@ impl<'s> Merger<'s> {
             .filter(|(key, _)| key.text != PATCH && !in_base.has(&base, &key.text))
             .collect();
         let mut out = Map {
-            repeated: None,
+            flow: base.flow,
+            repeated: base.repeated.clone(),
+            comments: None,
             pairs: Vec::with_capacity(base.pairs.len() + fresh.len()),
         };
         for (key, value) in base.pairs {
@@ -184,20 +190,15 @@ impl<'s> Merger<'s> {
         self.added(value, at)
     }
 
-    fn lists(
-        &self,
-        base: Option<Vec<Node>>,
-        patch: &[Node],
-        at: Option<At<'s>>,
-    ) -> Result<Option<Node>> {
+    fn lists(&self, base: Option<Seq>, patch: &Seq, at: Option<At<'s>>) -> Result<Option<Node>> {
         let merge = at.map_or(Merge::Replace, |at| self.schema.merge(at));
         if merge == Merge::Replace {
-            return Ok(Some(Node::Seq(patch.to_vec())));
+            return Ok(Some(Node::Seq(patch.clone())));
         }
         // An element that is only a directive speaks for the list.
         let mut elements: Vec<&Node> = Vec::with_capacity(patch.len());
         let mut whole = None;
-        for element in patch {
+        for element in patch.iter() {
             match element {
                 Node::Map(map) if map.pairs.len() == 1 && map.pairs[0].0.text == PATCH => {
                     whole = directive(map)?;
@@ -207,32 +208,30 @@ impl<'s> Merger<'s> {
         }
         match whole {
             Some(Directive::Delete) => return Ok(None),
-            Some(Directive::Replace) => {
-                return Ok(Some(Node::Seq(elements.into_iter().cloned().collect())));
-            }
-            Some(Directive::Merge) | None => {}
+            Some(Directive::Replace) | Some(Directive::Merge) | None => {}
         }
         let element = at.and_then(|at| self.schema.element(at));
         let base = match base {
+            Some(_) if whole == Some(Directive::Replace) => Vec::new(),
             Some(base) if elements.is_empty() => return Ok(Some(Node::Seq(base))),
-            Some(base) => base,
+            Some(base) => base.items,
             None => Vec::new(),
         };
         let items = match merge {
             Merge::Keyed(keys) => self.keyed(base, &elements, &keys, element)?,
             Merge::Set | Merge::Replace => union(base, &elements),
         };
-        Ok(Some(Node::Seq(items)))
+        Ok(Some(Node::seq(items)))
     }
 
-    fn lists_alone(&self, base: Vec<Node>, at: Option<At<'s>>) -> Result<Option<Vec<Node>>> {
+    fn list_alone(&self, base: Vec<Node>, at: Option<At<'s>>) -> Result<Vec<Node>> {
         let merge = at.map_or(Merge::Replace, |at| self.schema.merge(at));
         let element = at.and_then(|at| self.schema.element(at));
-        Ok(Some(match merge {
+        Ok(match merge {
             Merge::Replace => base,
             Merge::Set => union(base, &[]),
             Merge::Keyed(keys) => self.keyed(base, &[], &keys, element)?,
-        }))
+        })
     }
 
     /// Merges an element of a keyed list; `None` and `{}` mean that it goes.
@@ -489,16 +488,4 @@ fn union(base: Vec<Node>, patch: &[&Node]) -> Vec<Node> {
             _ => true,
         })
         .collect()
-}
-
-fn without_directive(patch: &Map) -> Map {
-    Map {
-        repeated: None,
-        pairs: patch
-            .pairs
-            .iter()
-            .filter(|(key, _)| key.text != PATCH)
-            .cloned()
-            .collect(),
-    }
 }

@@ -129,7 +129,7 @@ impl Referrer {
         if resource.kind() == "RoleBinding"
             && let Some(Node::Seq(subjects)) = resource.root.get("subjects")
         {
-            for subject in subjects {
+            for subject in subjects.iter() {
                 let text = |key: &str| subject.get(key).and_then(Node::text);
                 if text("kind") == Some("ServiceAccount")
                     && let Some(namespace) = text("namespace")

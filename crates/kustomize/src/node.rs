@@ -6,14 +6,14 @@
 //! apart. Keys keep their order and may repeat; comments and layout are gone.
 
 use serde_json::{Map as JsonMap, Value};
-use sluice_yaml::{Booleans, CollectionStyle, Kind, Resolved, ScalarStyle, resolve};
+use sluice_yaml::{Booleans, Resolved, ScalarStyle, resolve};
 
 /// A node of an object.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Node {
     Scalar(Scalar),
     Map(Map),
-    Seq(Vec<Node>),
+    Seq(Seq),
 }
 
 /// The type that a scalar claims to have.
@@ -45,7 +45,7 @@ impl Tag {
         }
     }
 
-    fn of(resolved: Resolved) -> Tag {
+    pub(crate) fn of(resolved: Resolved) -> Tag {
         match resolved {
             Resolved::Null => Tag::Null,
             Resolved::Bool(_) => Tag::Bool,
@@ -63,15 +63,62 @@ pub(crate) struct Scalar {
     pub text: String,
     pub tag: Tag,
     pub style: ScalarStyle,
+    pub comments: Option<Box<Comments>>,
+}
+
+/// The comments at a node, kept only in texts that are written back in YAML.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Comments {
+    /// Lines before it.
+    pub head: Vec<String>,
+    /// Behind it in its line.
+    pub line: Option<String>,
+    /// Lines after it, before an empty one.
+    pub foot: Vec<String>,
 }
 
 /// A mapping: pairs in order; of a repeated key the first is found.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Map {
     pub pairs: Vec<(Scalar, Node)>,
+    /// Written as `{a: b}`.
+    pub flow: bool,
     /// What go-yaml says of repeated keys, which fails the first conversion
     /// to JSON.
-    pub repeated: Option<Box<str>>,
+    pub repeated: Option<Box<String>>,
+    pub comments: Option<Box<Comments>>,
+}
+
+/// A sequence.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Seq {
+    pub items: Vec<Node>,
+    /// Written as `[a, b]`.
+    pub flow: bool,
+    pub comments: Option<Box<Comments>>,
+}
+
+impl From<Vec<Node>> for Seq {
+    fn from(items: Vec<Node>) -> Self {
+        Seq {
+            items,
+            ..Seq::default()
+        }
+    }
+}
+
+impl std::ops::Deref for Seq {
+    type Target = Vec<Node>;
+
+    fn deref(&self) -> &Vec<Node> {
+        &self.items
+    }
+}
+
+impl std::ops::DerefMut for Seq {
+    fn deref_mut(&mut self) -> &mut Vec<Node> {
+        &mut self.items
+    }
 }
 
 /// The kinds of nodes, as error texts name them.
@@ -99,6 +146,7 @@ impl Scalar {
             text: text.into(),
             tag: Tag::Str,
             style: ScalarStyle::Plain,
+            comments: None,
         }
     }
 
@@ -109,6 +157,7 @@ impl Scalar {
             tag: Tag::of(resolve(&text, Booleans::Yaml12)),
             text,
             style: ScalarStyle::Plain,
+            comments: None,
         }
     }
 
@@ -118,6 +167,7 @@ impl Scalar {
             text: text.into(),
             tag: Tag::Infer,
             style: ScalarStyle::Plain,
+            comments: None,
         }
     }
 
@@ -203,6 +253,11 @@ impl Node {
         Node::Map(Map::default())
     }
 
+    /// A sequence in block style.
+    pub(crate) fn seq(items: Vec<Node>) -> Self {
+        Node::Seq(items.into())
+    }
+
     pub(crate) fn kind(&self) -> NodeKind {
         match self {
             Node::Scalar(_) => NodeKind::Scalar,
@@ -280,6 +335,7 @@ impl Node {
                 text,
                 tag,
                 style: ScalarStyle::Plain,
+                comments: None,
             })
         };
         match value {
@@ -291,187 +347,24 @@ impl Node {
                 text: text.clone(),
                 tag: Tag::Str,
                 style: ScalarStyle::DoubleQuoted,
+                comments: None,
             }),
-            Value::Array(items) => Node::Seq(items.iter().map(Node::from_json).collect()),
-            Value::Object(map) => Node::Map(Map {
-                repeated: None,
-                pairs: map
-                    .iter()
+            Value::Array(items) => Node::seq(items.iter().map(Node::from_json).collect()),
+            Value::Object(map) => Node::Map(Map::of(
+                map.iter()
                     .map(|(key, value)| {
                         let key = Scalar {
                             text: key.clone(),
                             tag: Tag::Str,
                             style: ScalarStyle::DoubleQuoted,
+                            comments: None,
                         };
                         (key, Node::from_json(value))
                     })
                     .collect(),
-            }),
+            )),
         }
     }
-
-    /// The tree of a parsed document; merge keys are expanded. `line_of` gives
-    /// the line that an error names for a line of the source.
-    ///
-    /// # Errors
-    /// Keys that are not scalars and merge keys without mappings, with
-    /// go-yaml's texts.
-    pub(crate) fn from_yaml(
-        node: sluice_yaml::Node<'_>,
-        line_of: &dyn Fn(u32) -> usize,
-    ) -> Result<Node, String> {
-        let tag = node.props.as_ref().and_then(|props| props.tag.as_deref());
-        match node.kind {
-            Kind::Scalar { text, style } => {
-                scalar_from_yaml(text.into_owned(), style, tag).map(Node::Scalar)
-            }
-            Kind::Sequence { items, .. } => items
-                .into_iter()
-                .map(|item| Node::from_yaml(item, line_of))
-                .collect::<Result<Vec<_>, _>>()
-                .map(Node::Seq),
-            Kind::Mapping { pairs, style } => map_from_yaml(pairs, style, line_of).map(Node::Map),
-        }
-    }
-}
-
-fn scalar_from_yaml(text: String, style: ScalarStyle, tag: Option<&str>) -> Result<Scalar, String> {
-    let plain = |text, tag| Scalar {
-        text,
-        tag,
-        style: ScalarStyle::Plain,
-    };
-    Ok(match tag {
-        None if style == ScalarStyle::Plain => {
-            let tag = Tag::of(resolve(&text, Booleans::Yaml12));
-            plain(text, tag)
-        }
-        None => Scalar {
-            text,
-            tag: Tag::Str,
-            style,
-        },
-        Some("!") => plain(text, Tag::Infer),
-        Some("!!int") => plain(text, Tag::Int),
-        Some("!!float") => plain(text, Tag::Float),
-        Some("!!bool") => plain(text, Tag::Bool),
-        Some("!!null") => plain(text, Tag::Null),
-        Some("!!timestamp") => plain(text, Tag::Timestamp),
-        Some("!!binary") => Scalar {
-            text: sluice_yaml::decode_binary(&text).map_err(|error| error.to_string())?,
-            tag: Tag::Str,
-            style: ScalarStyle::DoubleQuoted,
-        },
-        Some(_) => Scalar {
-            text,
-            tag: Tag::Str,
-            style,
-        },
-    })
-}
-
-type YamlPairs<'a> = Vec<(sluice_yaml::Node<'a>, sluice_yaml::Node<'a>)>;
-
-fn map_from_yaml(
-    pairs: YamlPairs<'_>,
-    style: CollectionStyle,
-    line_of: &dyn Fn(u32) -> usize,
-) -> Result<Map, String> {
-    let is_merge = |key: &sluice_yaml::Node<'_>| {
-        key.tag().is_none()
-            && matches!(&key.kind, Kind::Scalar { text, style: ScalarStyle::Plain } if text == "<<")
-    };
-    let mut map = Map {
-        pairs: Vec::with_capacity(pairs.len()),
-        repeated: repeated_keys(&pairs, line_of),
-    };
-    let mut merges = Vec::new();
-    for (key, value) in pairs {
-        if is_merge(&key) {
-            merges.push(value);
-            continue;
-        }
-        let line = key.span.start.line;
-        let key = match Node::from_yaml(key, line_of)? {
-            Node::Scalar(key) => key,
-            other => {
-                let kind = match other {
-                    Node::Map(_) => "!!map",
-                    _ => "!!seq",
-                };
-                return Err(format!(
-                    "yaml: unmarshal errors:\n  line {}: cannot unmarshal {kind} into string",
-                    line_of(line)
-                ));
-            }
-        };
-        let mut value = Node::from_yaml(value, line_of)?;
-        if style == CollectionStyle::Flow
-            && let Node::Scalar(scalar) = &mut value
-            && scalar.tag == Tag::Null
-            && scalar.text.is_empty()
-        {
-            scalar.tag = Tag::BlankInFlow;
-        }
-        map.pairs.push((key, value));
-    }
-    for merge in merges {
-        let sources = match merge.kind {
-            Kind::Sequence { items, .. } => items,
-            _ => vec![merge],
-        };
-        for source in sources {
-            let Node::Map(source) = Node::from_yaml(source, line_of)? else {
-                return Err("map merge requires map or sequence of maps as the value".to_owned());
-            };
-            for (key, value) in source.pairs {
-                if map.get(&key.text).is_none() {
-                    map.pairs.push((key, value));
-                }
-            }
-        }
-    }
-    Ok(map)
-}
-
-/// go-yaml's lines about keys that occur more than once.
-fn repeated_keys(pairs: &YamlPairs<'_>, line_of: &dyn Fn(u32) -> usize) -> Option<Box<str>> {
-    const FEW: usize = 16;
-    let text = |at: usize| pairs[at].0.as_str();
-    let mut found = Vec::new();
-    if pairs.len() <= FEW {
-        for at in 1..pairs.len() {
-            if let Some(first) =
-                (0..at).find(|&first| text(first).is_some() && text(first) == text(at))
-            {
-                found.push((first, at));
-            }
-        }
-    } else {
-        let mut seen = std::collections::HashMap::with_capacity(pairs.len());
-        for at in 0..pairs.len() {
-            if let Some(key) = text(at)
-                && let Some(first) = seen.insert(key, at)
-            {
-                found.push((first, at));
-            }
-        }
-    }
-    if found.is_empty() {
-        return None;
-    }
-    let lines: Vec<String> = found
-        .into_iter()
-        .map(|(first, at)| {
-            format!(
-                "line {}: mapping key {} already defined at line {}",
-                line_of(pairs[at].0.span.start.line),
-                crate::output::go_quote(text(at).unwrap_or_default()),
-                line_of(pairs[first].0.span.start.line)
-            )
-        })
-        .collect();
-    Some(lines.join("\n  ").into())
 }
 
 /// The JSON form of an object.
@@ -503,6 +396,14 @@ impl Map {
             out.insert(key.text.clone(), value);
         }
         Ok(Value::Object(out))
+    }
+
+    /// A mapping in block style.
+    pub(crate) fn of(pairs: Vec<(Scalar, Node)>) -> Self {
+        Map {
+            pairs,
+            ..Map::default()
+        }
     }
 
     pub(crate) fn position(&self, key: &str) -> Option<usize> {

@@ -172,14 +172,23 @@ pub(crate) fn explain(root: &Map, error: &str) -> String {
 }
 
 fn go_map(map: &Map, out: &mut String) {
+    let is_text = |key: &Scalar| {
+        !key.is_plain() || matches!(key.resolve(), Ok(sluice_yaml::Resolved::Str) | Err(_))
+    };
     let mut pairs: Vec<_> = map.pairs.iter().collect();
-    pairs.sort_by(|(a, _), (b, _)| a.text.cmp(&b.text));
-    out.push_str("map[string]interface {}{");
+    pairs.sort_by(|(a, _), (b, _)| is_text(b).cmp(&is_text(a)).then(a.text.cmp(&b.text)));
+    let typed = out.is_empty() || pairs.iter().all(|(key, _)| is_text(key));
+    let key_type = if typed { "string" } else { "interface {}" };
+    out.push_str(&format!("map[{key_type}]interface {{}}{{"));
     for (at, (key, value)) in pairs.into_iter().enumerate() {
         if at > 0 {
             out.push_str(", ");
         }
-        out.push_str(&go_quote(&key.text));
+        if typed || is_text(key) {
+            out.push_str(&go_quote(&key.text));
+        } else {
+            out.push_str(&key.text);
+        }
         out.push(':');
         go_value(value, out);
     }
@@ -217,16 +226,52 @@ pub(crate) fn json_text(root: &Map) -> String {
     map_json(root).map_or_else(|error| error, |value| value.to_string())
 }
 
+/// JSON text with the annotations in which kustomize keeps its records.
+pub(crate) fn json_with_records(resource: &Resource) -> String {
+    let mut copy = resource.clone();
+    let mut texts = copy.texts("annotations");
+    let mut put = |name: &str, values: Vec<&str>| {
+        if !values.is_empty() {
+            texts.insert(
+                format!("internal.config.kubernetes.io/{name}"),
+                values.join(","),
+            );
+        }
+    };
+    let previous = &resource.previous;
+    put(
+        "previousKinds",
+        previous.iter().map(|id| id.kind.as_str()).collect(),
+    );
+    put(
+        "previousNames",
+        previous.iter().map(|id| id.name.as_str()).collect(),
+    );
+    put(
+        "previousNamespaces",
+        previous.iter().map(|id| id.namespace.as_str()).collect(),
+    );
+    if resource.needs_hash {
+        put("needsHashSuffix", vec!["enabled"]);
+    }
+    if resource.origin.generator.is_some() {
+        put("generatorBehavior", vec![resource.behavior.name()]);
+    }
+    put(
+        "prefixes",
+        resource.prefixes.iter().map(String::as_str).collect(),
+    );
+    put(
+        "suffixes",
+        resource.suffixes.iter().map(String::as_str).collect(),
+    );
+    copy.set_texts("annotations", &texts);
+    json_text(&copy.root)
+}
+
 /// A node as YAML, for errors.
 pub(crate) fn show(node: &Node) -> String {
-    match node {
-        Node::Scalar(Scalar { text, .. }) => format!("{text}\n"),
-        other => other
-            .to_json()
-            .ok()
-            .and_then(|value| sluice_yaml::to_string(&value).ok())
-            .unwrap_or_default(),
-    }
+    crate::yaml3::to_text(node)
 }
 
 /// Go's `%q`.

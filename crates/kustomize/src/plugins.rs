@@ -10,7 +10,7 @@ use sluice_yaml::{Dialect, Limits};
 use crate::build::{Accumulator, Builder, Layer};
 use crate::fieldspec::FieldSpec;
 use crate::generate;
-use crate::gojson::{self, GoJson, Unknown, go_struct};
+use crate::gojson::{self, GoJson, Scalars, Unknown, go_struct};
 use crate::kustomization::{
     self, ConfigMapArgs, GeneratorOptions, HelmChart, HelmGlobals, Image, PatchOptions,
     ReplacementField, Replica, SecretArgs, Selector,
@@ -177,7 +177,7 @@ pub(crate) fn replacements(
             return Err("cannot specify both path and inline replacement".to_owned());
         }
         if field.path.is_empty() {
-            out.push(Replacement::new(field)?);
+            out.push(Replacement::new(field));
             continue;
         }
         let content = loader
@@ -187,20 +187,42 @@ pub(crate) fn replacements(
         let value = sluice_yaml::from_str_with(&text, Dialect::Sigs, limits)
             .map_err(|error| error.to_string())?;
         let inner: Vec<ReplacementField> = match value {
-            Value::Array(_) => gojson::decode(&value, Unknown::Ignore)?,
-            Value::Object(_) => vec![gojson::decode(&value, Unknown::Ignore)?],
-            _ => {
+            Value::Array(_) => gojson::decode(&value, Unknown::Ignore, Scalars::AsText)?,
+            Value::Object(_) => vec![gojson::decode(&value, Unknown::Ignore, Scalars::AsText)?],
+            other => {
+                let kind = match other {
+                    Value::String(_) => "string",
+                    Value::Bool(_) => "bool",
+                    Value::Number(number) if number.is_f64() => "float64",
+                    Value::Number(_) => "int",
+                    _ => "invalid",
+                };
                 return Err(format!(
-                    "unsupported replacement type encountered within replacement path: {}",
-                    field.path
+                    "unsupported replacement type encountered within replacement path: {kind}"
                 ));
             }
         };
         for field in &inner {
-            out.push(Replacement::new(field)?);
+            out.push(Replacement::new(field));
         }
     }
     Ok(out)
+}
+
+/// Replacements as error texts show them.
+pub(crate) fn show_replacements(fields: &[ReplacementField]) -> Value {
+    let mut list = fields.to_vec().write().unwrap_or_default();
+    let targets = list
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+        .filter_map(|field| field.get_mut("targets")?.as_array_mut())
+        .flatten()
+        .filter_map(Value::as_object_mut);
+    for target in targets {
+        target.entry("select").or_insert(Value::Null);
+    }
+    serde_json::json!({ "Replacements": list })
 }
 
 impl<'o> Builder<'o> {
@@ -459,7 +481,6 @@ impl<'o> Builder<'o> {
                 one(Transformer::JsonPatch(JsonPatch::new(
                     &patch,
                     &layer.loader,
-                    &self.schema,
                     limits,
                 )?))
             }
@@ -511,7 +532,7 @@ impl<'o> Builder<'o> {
 }
 
 fn decode<T: GoJson>(config: &Value) -> Result<T> {
-    gojson::decode(config, Unknown::Ignore)
+    gojson::decode(config, Unknown::Ignore, Scalars::AsText)
 }
 
 fn default_to(text: &mut String, default: &str) {

@@ -3,6 +3,7 @@
 use sluice_yaml::{Dialect, Documents, Limits};
 
 use crate::node::{Map, Node};
+use crate::parse;
 
 /// An object with the line where it begins, from 1.
 pub(crate) struct Found {
@@ -169,7 +170,7 @@ fn read_chunk(chunk: &Chunk<'_>, limits: &Limits) -> Result<Option<(Node, usize)
             .filter(|line| !line.trim().is_empty() && !line.starts_with("---"))
             .count()
     };
-    let node = Node::from_yaml(document.root, &line_of).map_err(|message| ReadError::Invalid {
+    let node = parse::tree(document, &line_of).map_err(|message| ReadError::Invalid {
         message,
         line: Some(line),
     })?;
@@ -187,7 +188,7 @@ fn list_items(node: &Node) -> Option<Vec<Node>> {
         return None;
     }
     match node.get("items") {
-        Some(Node::Seq(items)) => Some(items.clone()),
+        Some(Node::Seq(items)) => Some(items.items.clone()),
         Some(_) => Some(Vec::new()),
         None => node.get("functionConfig").map(|_| Vec::new()),
     }

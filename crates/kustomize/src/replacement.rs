@@ -7,11 +7,15 @@ use crate::resmap::ResMap;
 use crate::resource::Resource;
 use crate::schema::Schema;
 use crate::selector::Compiled;
-use crate::structured;
+use crate::structured::{self, Outcome};
 
-/// A replacement that was read and checked.
+/// A replacement, complete or with what is wrong with it, which is told when
+/// it is its turn to run.
 #[derive(Debug)]
-pub(crate) struct Replacement {
+pub(crate) struct Replacement(Result<Checked, String>);
+
+#[derive(Debug)]
+struct Checked {
     value: Source,
     targets: Vec<Target>,
 }
@@ -35,28 +39,69 @@ struct Target {
 struct Selected(Compiled);
 
 impl Replacement {
-    /// Checks a replacement.
+    pub(crate) fn new(field: &kustomization::ReplacementField) -> Self {
+        Replacement(Checked::new(field))
+    }
+
+    /// Copies the value.
     ///
     /// # Errors
-    /// kustomize's texts; patterns are checked when the replacement runs.
-    pub(crate) fn new(field: &kustomization::ReplacementField) -> Result<Self, String> {
+    /// The replacement is incomplete, its source is not unique or has no
+    /// value, or a target lacks the field.
+    pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
+        let checked = self.0.as_ref().map_err(Clone::clone)?;
+        let value = match &checked.value {
+            Source::Literal(text) => Node::string(text),
+            Source::Field(source) => value_of(source, objects, schema)?,
+        };
+        let mut changed = false;
+        for target in &checked.targets {
+            let Some(select) = &target.select else {
+                return Err("target must specify resources to select".to_owned());
+            };
+            for resource in &mut objects.resources {
+                if !select.selects(resource, schema)
+                    || target
+                        .reject
+                        .iter()
+                        .any(|reject| reject.rejects(resource, schema))
+                {
+                    continue;
+                }
+                write(resource, &value, target)?;
+                changed = true;
+            }
+        }
+        if changed {
+            objects.touch();
+        }
+        Ok(())
+    }
+}
+
+impl Checked {
+    fn new(field: &kustomization::ReplacementField) -> Result<Self, String> {
+        let incomplete =
+            || Err("replacements must specify a source and at least one target".to_owned());
         let value = match (&field.source, &field.source_value) {
             (Some(_), Some(_)) => {
                 return Err("value and resource selectors are mutually exclusive".to_owned());
             }
             (Some(source), None) => Source::Field(source.clone()),
             (None, Some(text)) => Source::Literal(text.clone()),
-            (None, None) => {
-                return Err("replacements must specify a source and at least one target".to_owned());
-            }
+            (None, None) => return incomplete(),
         };
         let Some(targets) = &field.targets else {
-            return Err("replacements must specify a source and at least one target".to_owned());
+            return incomplete();
         };
         let targets = targets
             .iter()
             .map(|target| {
-                let compile = |selector: &Selector| Compiled::new(selector).map(Selected);
+                let compile = |selector: &Selector| {
+                    Compiled::new(selector)
+                        .map(Selected)
+                        .map_err(|error| format!("error creating target selector: {error}"))
+                };
                 Ok(Target {
                     select: target.select.as_ref().map(compile).transpose()?,
                     reject: target
@@ -73,40 +118,7 @@ impl Replacement {
                 })
             })
             .collect::<Result<Vec<_>, String>>()?;
-        Ok(Replacement { value, targets })
-    }
-
-    /// Copies the value.
-    ///
-    /// # Errors
-    /// The source is not unique or has no value, a target lacks the field.
-    pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
-        let value = match &self.value {
-            Source::Literal(text) => Node::string(text),
-            Source::Field(source) => value_of(source, objects, schema)?,
-        };
-        let mut renamed = false;
-        for target in &self.targets {
-            let Some(select) = &target.select else {
-                return Err("target must specify resources to select".to_owned());
-            };
-            for resource in &mut objects.resources {
-                if !select.selects(resource, schema)
-                    || target
-                        .reject
-                        .iter()
-                        .any(|reject| reject.rejects(resource, schema))
-                {
-                    continue;
-                }
-                write(resource, &value, target)?;
-                renamed = true;
-            }
-        }
-        if renamed {
-            objects.touch();
-        }
-        Ok(())
+        Ok(Checked { value, targets })
     }
 }
 
@@ -181,18 +193,20 @@ fn value_of(source: &SourceSelector, objects: &ResMap, schema: &Schema) -> Resul
         )
     };
     let root = Node::Map(resource.root.clone());
-    let found = fieldpath::get(&root, &fieldpath::split(path))?;
-    let Some(node) = found.filter(|node| !node.is_null() && !is_blank(node)) else {
+    let found = fieldpath::get(&root, &fieldpath::split(path))
+        .map_err(|error| format!("error looking up replacement source: {error}"))?;
+    let Some(node) = found.filter(|node| !is_nothing(node)) else {
         return Err(missing());
     };
     refine(node.clone(), source.options.as_ref())
 }
 
-fn is_blank(node: &Node) -> bool {
+/// Null, `{}` and `[]`; an empty text is a value.
+fn is_nothing(node: &Node) -> bool {
     match node {
-        Node::Scalar(scalar) => scalar.text.is_empty(),
+        Node::Scalar(scalar) => scalar.is_null(),
         Node::Map(map) => map.pairs.is_empty(),
-        Node::Seq(items) => items.is_empty(),
+        Node::Seq(seq) => seq.items.is_empty(),
     }
 }
 
@@ -217,13 +231,8 @@ fn show(source: &SourceSelector) -> String {
             text.to_owned()
         }
     };
-    let field = if source.field_path.is_empty() {
-        "metadata.name"
-    } else {
-        &source.field_path
-    };
     format!(
-        "{gvk}/{}.{}:{field}",
+        "{gvk}/{}.{}",
         or(&source.name, "[noName]"),
         or(&source.namespace, "[noNs]")
     )
@@ -262,9 +271,6 @@ fn write(resource: &mut Resource, value: &Node, target: &Target) -> Result<(), S
         .map(|_| CreateKind::of(value));
     for path_text in &target.field_paths {
         let path = fieldpath::split(path_text);
-        if structured::write(&mut resource.root, &path, value, create) {
-            continue;
-        }
         let what = if create.is_some() {
             "find or create"
         } else {
@@ -274,6 +280,12 @@ fn write(resource: &mut Resource, value: &Node, target: &Target) -> Result<(), S
             "unable to {what} field {} in replacement target",
             crate::output::go_quote(path_text)
         );
+        match structured::write(&mut resource.root, &path, value, create) {
+            Outcome::Written => continue,
+            Outcome::NoField => return Err(missing),
+            Outcome::Failed(problem) => return Err(format!("{missing}: {problem}")),
+            Outcome::NotStructured => {}
+        }
         let root = std::mem::take(&mut resource.root);
         let mut node = Node::Map(root);
         let mut count = 0;
@@ -311,8 +323,9 @@ fn set(field: &mut Node, value: &Node, options: Option<&FieldOptions>) -> Result
         return Ok(());
     }
     match (field, value) {
-        (Node::Scalar(field), Node::Scalar(value)) => {
-            field.text.clone_from(&value.text);
+        (Node::Scalar(field), value) => {
+            // A map or list has no text.
+            field.text = value.text().unwrap_or_default().to_owned();
         }
         (field, value) => *field = value.clone(),
     }

@@ -244,13 +244,12 @@ impl Resource {
             metadata.remove(field);
             return;
         }
-        let map = Map {
-            repeated: None,
-            pairs: texts
+        let map = Map::of(
+            texts
                 .iter()
                 .map(|(key, value)| (Scalar::untagged(key), Node::string(value)))
                 .collect(),
-        };
+        );
         metadata.set(field, Node::Map(map));
     }
 
@@ -260,6 +259,17 @@ impl Resource {
             .get("annotations")?
             .get(key)
             .map(|value| value.text().unwrap_or_default())
+    }
+
+    /// True when kustomize would keep notes in annotations of the object.
+    pub(crate) fn has_records(&self) -> bool {
+        !self.previous.is_empty()
+            || !self.prefixes.is_empty()
+            || !self.suffixes.is_empty()
+            || self.needs_hash
+            || self.behavior != Behavior::Unspecified
+            || self.helm_generated
+            || self.notes.origin.is_some()
     }
 
     /// True when nothing is left of the object.

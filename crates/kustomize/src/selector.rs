@@ -79,6 +79,20 @@ pub(crate) fn regex(text: &str) -> Result<Regex, String> {
     })
 }
 
+/// A selector as error texts show it.
+pub(crate) fn show(selector: &Selector) -> String {
+    let gvk = crate::id::Gvk {
+        group: selector.group.clone(),
+        version: selector.version.clone(),
+        kind: selector.kind.clone(),
+    };
+    let id = crate::id::ResId::new(gvk, &selector.name, &selector.namespace);
+    format!(
+        "{id}:a={}:l={}",
+        selector.annotation_selector, selector.label_selector
+    )
+}
+
 /// A selector that is ready to be asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled {
@@ -387,8 +401,8 @@ impl SelectorParser {
             Some(Token::Word(_)) => self.value_list()?,
             _ => vec![self.exact_value()?],
         };
-        for (at, value) in values.iter().enumerate() {
-            check_label_value(value, at)?;
+        for value in &values {
+            check_label_value(&key, value)?;
         }
         Ok(Requirement {
             key,
@@ -469,13 +483,14 @@ fn check_label_key(key: &str) -> Result<(), String> {
     if is_qualified_part(name) && name.len() <= 63 {
         return Ok(());
     }
-    Err(format!("key: Invalid value: {key:?}: {NAME_RULE}"))
+    Err(format!("invalid label key {key:?}: {NAME_RULE}"))
 }
 
-fn check_label_value(value: &str, at: usize) -> Result<(), String> {
+fn check_label_value(key: &str, value: &str) -> Result<(), String> {
     if value.is_empty() || (value.len() <= 63 && is_qualified_part(value)) {
         return Ok(());
     }
-    let _ = at;
-    Err(format!("invalid label value: {value:?}: {VALUE_RULE}"))
+    Err(format!(
+        "invalid label value: {value:?}: at key: {key:?}: {VALUE_RULE}"
+    ))
 }

@@ -3,36 +3,53 @@
 use sluice_yaml::Limits;
 
 use crate::fieldpath::{self, CreateKind};
-use crate::node::{Map, Node, Tag};
+use crate::node::{Map, Node};
 
-/// Writes into the document inside a scalar on the way of the path. Returns
-/// whether that could be done; otherwise nothing has changed.
+/// What became of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// No scalar is on the way of the path.
+    NotStructured,
+    /// The text was rewritten.
+    Written,
+    /// The document lacks the field.
+    NoField,
+    /// The text is no document, or the path does not suit it.
+    Failed(String),
+}
+
+/// Writes into the document inside a scalar on the way of the path.
 pub(crate) fn write(
     root: &mut Map,
     path: &[String],
     value: &Node,
     create: Option<CreateKind>,
-) -> bool {
+) -> Outcome {
     let Some((prefix, rest)) = find_text(root, path) else {
-        return false;
+        return Outcome::NotStructured;
     };
-    let mut done = false;
+    let mut outcome = None;
     let mut whole = Node::Map(std::mem::take(root));
     // The prefix was just found, so the visit meets exactly this scalar.
     let _ = fieldpath::visit(&mut whole, prefix, None, &mut |node| {
         if let Node::Scalar(scalar) = node
-            && !done
-            && let Some(text) = replace_in(&scalar.text, rest, value, create)
+            && outcome.is_none()
         {
-            scalar.text = text;
-            done = true;
+            outcome = Some(match replace_in(&scalar.text, rest, value, create) {
+                Ok(Some(text)) => {
+                    scalar.text = text;
+                    Outcome::Written
+                }
+                Ok(None) => Outcome::NoField,
+                Err(problem) => Outcome::Failed(problem),
+            });
         }
         Ok(())
     });
     if let Node::Map(map) = whole {
         *root = map;
     }
-    done
+    outcome.unwrap_or(Outcome::NotStructured)
 }
 
 /// The shortest proper beginning of the path that leads to a scalar.
@@ -40,65 +57,84 @@ fn find_text<'p>(root: &Map, path: &'p [String]) -> Option<(&'p [String], &'p [S
     let mut here: Option<&Node> = None;
     for at in 1..path.len() {
         let (prefix, rest) = path.split_at(at);
+        let part = &prefix[at - 1..];
         let next = match here {
-            None => root.get(&prefix[at - 1]),
-            Some(node) => fieldpath::get(node, &prefix[at - 1..]).ok()?,
+            None => root.get(&part[0]),
+            Some(node) => fieldpath::get(node, part).ok()?,
         }?;
-        if let Node::Scalar(scalar) = next {
-            return (!scalar.is_null() && !scalar.text.is_empty()).then_some((prefix, rest));
+        if matches!(next, Node::Scalar(_)) {
+            return Some((prefix, rest));
         }
         here = Some(next);
     }
     None
 }
 
+/// The text with the field set; `None` when there is no such field.
 fn replace_in(
     text: &str,
     path: &[String],
     value: &Node,
     create: Option<CreateKind>,
-) -> Option<String> {
-    let document =
-        sluice_yaml::Documents::new(text, sluice_yaml::Dialect::GoYaml3, &Limits::default())
-            .next_document()
-            .ok()??;
-    let mut node = Node::from_yaml(document.root, &|line| line as usize + 1).ok()?;
-    if matches!(node, Node::Scalar(_)) {
-        return None;
+) -> Result<Option<String>, String> {
+    let limits = Limits::default();
+    let document = sluice_yaml::Documents::new(text, sluice_yaml::Dialect::GoYaml3, &limits)
+        .next_document()
+        .map_err(|error| error.to_string())?;
+    let Some(document) = document else {
+        let expected = match path.first() {
+            Some(part) if fieldpath::is_index(part) || fieldpath::is_matcher(part) => {
+                "SequenceNode"
+            }
+            _ => "MappingNode",
+        };
+        return Err(format!(
+            "wrong node kind: expected {expected} but got : node contents:\nnull\n"
+        ));
+    };
+    let mut node = crate::parse::tree_with_comments(document)?;
+    if node.is_null() {
+        // What is created under a null is lost.
+        return Ok(create.map(|_| text.to_owned()));
     }
     let mut count = 0;
-    fieldpath::visit(&mut node, path, create, &mut |field| {
+    let visited = fieldpath::visit(&mut node, path, create, &mut |field| {
         count += 1;
         match (field, value) {
-            (Node::Scalar(field), Node::Scalar(value)) => {
-                field.text.clone_from(&value.text);
-                if field.tag == Tag::Infer {
-                    field.tag = value.tag;
-                }
+            (Node::Scalar(field), value) => {
+                field.text = value.text().unwrap_or_default().to_owned();
             }
             (field, value) => *field = value.clone(),
         }
         Ok(())
-    })
-    .ok()?;
-    if count == 0 {
-        return None;
+    });
+    match visited {
+        Ok(()) if count == 0 => Ok(None),
+        Ok(()) => Ok(Some(write_back(text, &node))),
+        Err(fieldpath::VisitError::Path(problem) | fieldpath::VisitError::Field(problem)) => {
+            Err(problem)
+        }
     }
+}
+
+/// The document in the form that the text had.
+fn write_back(text: &str, node: &Node) -> String {
     let json = matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'['));
     if json {
         let pretty = text.contains('\n') && text.contains("  ");
-        let value = node.to_json().ok()?;
-        return Some(if pretty {
+        // What JSON cannot hold leaves the text as it was.
+        let Ok(value) = node.to_json() else {
+            return text.to_owned();
+        };
+        return if pretty {
             pretty_json(&value)
         } else {
             let mut out = String::new();
             crate::hash::write_json(&value, &mut out);
             out
-        });
+        };
     }
-    let value = node.to_json().ok()?;
-    let written = sluice_yaml::to_string(&value).ok()?;
-    Some(written.trim_end().to_owned())
+    crate::yaml3::to_text(node).trim_end().to_owned()
 }
 
 /// JSON with an indentation of two, as Go writes it.

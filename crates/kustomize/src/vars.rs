@@ -234,7 +234,7 @@ fn replace_all(
             Ok(())
         }
         Node::Seq(items) => {
-            for item in items {
+            for item in items.iter_mut() {
                 if let Node::Scalar(scalar) = item {
                     replace(scalar, values, used);
                 }

@@ -56,11 +56,11 @@ fn outcome(case: &Case) -> (Result<String, String>, String) {
             });
             match build.to_yaml() {
                 Ok(text) => (Ok(text), warnings),
-                Err(errors) => (Err(format!("{}\n", errors.0[0].message)), warnings),
+                Err(errors) => (Err(format!("{}\n", errors.errors[0].message)), warnings),
             }
         }
         Err(errors) => (
-            Err(format!("{}\n", errors.0[0].message.trim_end())),
+            Err(format!("{}\n", errors.errors[0].message.trim_end())),
             String::new(),
         ),
     }
@@ -118,4 +118,13 @@ macro_rules! golden {
     };
 }
 
-golden!(reading, errors, overlays);
+golden!(
+    errors,
+    generators,
+    merge,
+    names,
+    overlays,
+    patches,
+    reading,
+    replacements
+);

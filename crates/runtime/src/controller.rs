@@ -20,6 +20,8 @@ use crate::queue::Queue;
 pub enum Next {
     /// Nothing until something triggers it.
     Wait,
+    /// The object is no more: nothing follows, and its series end.
+    Gone,
     /// Another turn after this time, or earlier when triggered.
     After(Duration),
     /// Another turn soon, through the back-off.
@@ -66,6 +68,7 @@ pub async fn run<F, Fut>(
 {
     let active = Arc::new(AtomicI64::new(0));
     let max = i64::try_from(concurrency).unwrap_or(i64::MAX);
+    metrics.announce(kind.controller, max);
     let mut workers = JoinSet::new();
     for _ in 0..concurrency.max(1) {
         let (kind, queue, metrics) = (kind.clone(), queue.clone(), metrics.clone());
@@ -121,10 +124,13 @@ async fn turn<F, Fut>(
         name: key.name.clone(),
         namespace: key.namespace.clone(),
     };
-    metrics.observe_reconcile(&labels, started.elapsed());
     let next = outcome.unwrap_or_else(|panic| Next::Failed(panic_text(panic.as_ref())));
+    match next {
+        Next::Gone => metrics.forget_object(&labels),
+        _ => metrics.observe_reconcile(&labels, started.elapsed()),
+    }
     let result = match next {
-        Next::Wait => {
+        Next::Wait | Next::Gone => {
             queue.forget(&key);
             "success"
         }

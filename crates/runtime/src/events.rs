@@ -355,6 +355,7 @@ async fn post_all(
 ) {
     let client = match reqwest::Client::builder()
         .timeout(Duration::from_secs(5))
+        .http1_title_case_headers()
         .build()
     {
         Ok(client) => client,

@@ -166,6 +166,18 @@ impl Metrics {
         self.reconcile_duration.remove(object);
     }
 
+    /// Shows the series of a controller before it has done anything, as Flux's controllers do.
+    pub fn announce(&self, controller: &str, max: i64) {
+        self.workers(controller, 0, max, 0);
+        for result in ["success", "error", "requeue", "requeue_after"] {
+            // Held, the guard would lock the family.
+            drop(self.reconciles.get_or_create(&ResultLabels {
+                controller: controller.to_owned(),
+                result: result.to_owned(),
+            }));
+        }
+    }
+
     pub(crate) fn count_result(&self, controller: &str, result: &str) {
         self.reconciles
             .get_or_create(&ResultLabels {
@@ -243,5 +255,13 @@ mod tests {
         assert!(text.contains("gotk_token_cache_evictions_total 0"));
         metrics.forget_object(&object);
         assert!(!metrics.render().contains("Kustomization"));
+        metrics.announce("kustomization", 4);
+        let text = metrics.render();
+        assert!(text.contains(
+            "controller_runtime_max_concurrent_reconciles{controller=\"kustomization\"} 4"
+        ));
+        assert!(text.contains(
+            "controller_runtime_reconcile_total{controller=\"kustomization\",result=\"error\"} 0"
+        ));
     }
 }

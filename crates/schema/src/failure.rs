@@ -276,7 +276,16 @@ impl FieldError {
 
     /// `Unsupported value: ...: supported values: ...`
     pub fn not_supported(field: impl fmt::Display, value: &Value, supported: &[&str]) -> Self {
-        let text = format!("Unsupported value: {}", bad_value(value));
+        Self::not_supported_printed(field, &bad_value(value), supported)
+    }
+
+    /// `Unsupported value: ...: supported values: ...` with the value printed already.
+    pub fn not_supported_printed(
+        field: impl fmt::Display,
+        value: &str,
+        supported: &[&str],
+    ) -> Self {
+        let text = format!("Unsupported value: {value}");
         let values: Vec<String> = supported.iter().map(|value| gofmt::quote(value)).collect();
         let detail = match values.is_empty() {
             true => String::new(),

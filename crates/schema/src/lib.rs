@@ -5,11 +5,15 @@
 //! that the server's own code adds. It decides; it stores, serves and watches nothing. Everything follows
 //! kube-apiserver 1.36.
 
+pub mod builtin;
+pub mod custom;
 pub mod failure;
 pub mod fields;
 mod gofmt;
 pub mod gvk;
 pub mod managed;
+mod names;
+pub mod patch;
 pub mod quantity;
 pub mod read;
 pub mod schema;
@@ -17,3 +21,4 @@ pub mod tables;
 pub mod typed;
 
 pub use gvk::GroupVersionKind;
+pub mod write;

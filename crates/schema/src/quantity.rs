@@ -133,6 +133,14 @@ impl Quantity {
         self.nanos % NANO == 0
     }
 
+    /// The quantity in whole thousandths, rounded up.
+    pub fn rounded_up_to_milli(self) -> Self {
+        Quantity {
+            nanos: self.milli() * 1_000_000,
+            ..self
+        }
+    }
+
     /// Thousandths, rounded up.
     pub fn milli(&self) -> i128 {
         self.nanos.div_euclid(1_000_000) + i128::from(self.nanos.rem_euclid(1_000_000) > 0)

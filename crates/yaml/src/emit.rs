@@ -56,10 +56,10 @@ fn write_value(value: &Value, out: &mut String) -> Result<(), Error> {
     Ok(())
 }
 
-struct Emitter<'o> {
-    out: &'o mut String,
+pub(crate) struct Emitter<'o> {
+    pub out: &'o mut String,
     /// Where the current line begins.
-    line: usize,
+    pub line: usize,
 }
 
 /// What a text is written as.
@@ -77,7 +77,7 @@ impl Emitter<'_> {
         self.line = self.out.len();
     }
 
-    fn indent(&mut self, indent: usize) {
+    pub fn indent(&mut self, indent: usize) {
         const BLANKS: &str = "                                                                ";
         let mut left = indent;
         while left > 0 {
@@ -237,7 +237,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn plain(&mut self, text: &str, indent: usize, breaks: bool) {
+    pub fn plain(&mut self, text: &str, indent: usize, breaks: bool) {
         if !breaks || self.column() + text.len() <= WIDTH {
             self.out.push_str(text);
             return;
@@ -263,7 +263,7 @@ impl Emitter<'_> {
         }
     }
 
-    fn single(&mut self, text: &str, indent: usize, breaks: bool) {
+    pub fn single(&mut self, text: &str, indent: usize, breaks: bool) {
         self.out.push('\'');
         let mut column = self.column();
         let mut blank_before = false;
@@ -291,6 +291,9 @@ impl Emitter<'_> {
             blank_before = false;
             if is_break(c) {
                 // U+2028 and U+2029 are breaks that stand for themselves.
+                if c == '\n' && !after_break {
+                    self.out.push(c);
+                }
                 self.out.push(c);
                 self.line = self.out.len();
                 column = 0;
@@ -312,7 +315,7 @@ impl Emitter<'_> {
         self.out.push('\'');
     }
 
-    fn double(&mut self, text: &str, indent: usize, breaks: bool) {
+    pub fn double(&mut self, text: &str, indent: usize, breaks: bool) {
         self.out.push('"');
         let mut column = self.column();
         let all_escaped = text.starts_with('\u{feff}');
@@ -346,7 +349,7 @@ impl Emitter<'_> {
         self.out.push('"');
     }
 
-    fn literal(&mut self, text: &str, indent: usize) {
+    pub fn literal(&mut self, text: &str, indent: usize) {
         self.out.push('|');
         if text.starts_with([' ', '\n', '\u{2028}', '\u{2029}']) {
             self.out.push('2');
@@ -404,25 +407,33 @@ enum Place {
 }
 
 /// What the characters of a text allow.
-struct Analysis {
-    multiline: bool,
-    plain: bool,
-    single: bool,
-    block: bool,
+pub(crate) struct Analysis {
+    pub multiline: bool,
+    pub plain: bool,
+    /// Plain in `[]` and `{}`, where commas and brackets mean something.
+    pub flow_plain: bool,
+    pub single: bool,
+    pub block: bool,
+    /// As a block to go-yaml v3, which lets tabs stand in one.
+    pub block_with_tabs: bool,
 }
 
 impl Analysis {
-    fn of(text: &str) -> Self {
+    pub fn of(text: &str) -> Self {
         if text.is_empty() {
             return Analysis {
                 multiline: false,
                 plain: true,
+                flow_plain: false,
                 single: true,
                 block: false,
+                block_with_tabs: false,
             };
         }
         let mut indicators = text.starts_with("---") || text.starts_with("...");
+        let mut flow_indicators = false;
         let mut special = false;
+        let mut tabs = false;
         let mut breaks = false;
         let (mut leading, mut trailing_space, mut trailing_break) = (false, false, false);
         let (mut break_space, mut space_break) = (false, false);
@@ -448,8 +459,11 @@ impl Analysis {
                 '#' => indicators |= after_blank,
                 _ => {}
             }
-            if !is_printable(c) {
-                special = true;
+            match c {
+                ',' | '?' | '[' | ']' | '{' | '}' | ':' => flow_indicators = true,
+                '\t' => tabs = true,
+                c if !is_printable(c) => special = true,
+                _ => {}
             }
             let is_line_break = is_break(c);
             if c == ' ' {
@@ -469,17 +483,21 @@ impl Analysis {
             after_blank = is_blank_or_break(c);
         }
         let broken = space_break || special;
+        let plain = !(indicators
+            || breaks
+            || leading
+            || trailing_space
+            || trailing_break
+            || break_space
+            || broken
+            || tabs);
         Analysis {
             multiline: breaks,
-            plain: !(indicators
-                || breaks
-                || leading
-                || trailing_space
-                || trailing_break
-                || break_space
-                || broken),
-            single: !(break_space || broken),
-            block: !(trailing_space || broken),
+            plain,
+            flow_plain: plain && !flow_indicators,
+            single: !(break_space || broken || tabs),
+            block: !(trailing_space || broken || tabs),
+            block_with_tabs: !(trailing_space || broken),
         }
     }
 }
@@ -539,11 +557,11 @@ fn is_base60(text: &str) -> bool {
     last_fits && init.iter().all(|part| sixtieth(part))
 }
 
-fn is_break(c: char) -> bool {
+pub(crate) fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-fn is_blank_or_break(c: char) -> bool {
+pub(crate) fn is_blank_or_break(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\0') || is_break(c)
 }
 

@@ -32,6 +32,7 @@ mod node;
 mod resolve;
 mod scan;
 mod sort;
+mod styled;
 mod timestamp;
 
 pub use compose::Documents;
@@ -44,6 +45,7 @@ pub use node::{CollectionStyle, Document, Kind, Node, Props};
 pub use resolve::{Booleans, Resolved, resolve};
 pub use scan::{Comment, ScalarStyle};
 pub use sort::compare_keys;
+pub use styled::{Spot, write_styled};
 
 use serde_json::Value;
 

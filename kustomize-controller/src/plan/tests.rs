@@ -88,6 +88,7 @@ impl World {
         let policy = Policy {
             trust,
             is_first: self.applied.is_empty(),
+            takeover: Takeover::Always,
             migrate: false,
             admission: &|_| admission,
         };

@@ -17,13 +17,26 @@ use super::{Cx, Due, Reconciler, Revisions, Wait, health};
 use crate::act::{Act, Done};
 use crate::cluster::Target;
 use crate::desired::{self, Built};
-use crate::plan::{Admission, Applied, Item, Policy, Trust, plan};
+use crate::plan::{Admission, Applied, Item, Policy, Takeover, Trust, plan};
 use crate::registry::{Attention, Kept};
 use crate::source::{Reference, Source};
 use crate::world::{Fetched, World};
 
 /// How long an awaited stage may take.
 const STAGE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What an apply is for.
+#[derive(Debug)]
+pub(super) struct Errand {
+    /// How far memory reaches.
+    pub trust: Trust,
+    /// When others' fields are taken over.
+    pub takeover: Takeover,
+    /// Whether nothing was ever applied.
+    pub is_first: bool,
+    /// What the run waited for before.
+    pub waited: Wait,
+}
 
 /// How applying ended.
 #[derive(Debug, PartialEq)]
@@ -54,9 +67,7 @@ impl<W: World> Reconciler<W> {
         cx: &mut Cx<'_>,
         target: &W::Target,
         items: &[Item],
-        trust: Trust,
-        is_first: bool,
-        waited: &Wait,
+        errand: &Errand,
         changes: &mut Vec<Change>,
     ) -> Ended {
         let mut applied: HashMap<ObjectId, Applied> = {
@@ -78,8 +89,9 @@ impl<W: World> Reconciler<W> {
                 .map(|gvk| (gvk, target.admission(gvk)))
                 .collect();
             let policy = Policy {
-                trust,
-                is_first,
+                trust: errand.trust,
+                takeover: errand.takeover,
+                is_first: errand.is_first,
                 migrate: self.settings.gates.migrate_api_version,
                 admission: &|gvk| admission.get(gvk).copied().unwrap_or(Admission::Possible),
             };
@@ -97,6 +109,7 @@ impl<W: World> Reconciler<W> {
                 items,
                 applied: &applied,
                 managers: &self.settings.managers,
+                takeover: errand.takeover,
                 force: cx.ks.spec.force,
                 migrate: self.settings.gates.migrate_api_version,
                 concurrency: self.concurrency(),
@@ -137,7 +150,9 @@ impl<W: World> Reconciler<W> {
                 return Ended::Parked(Wait::Gone(going));
             }
             if stage.is_awaited()
-                && let Some(ended) = self.await_stage(cx, target, stage, items, waited).await
+                && let Some(ended) = self
+                    .await_stage(cx, target, stage, items, &errand.waited)
+                    .await
             {
                 return ended;
             }
@@ -237,17 +252,13 @@ impl<W: World> Reconciler<W> {
             .filter(|item| !later.contains(&item.id))
             .collect();
         let mut changes = Vec::new();
-        let ended = self
-            .apply(
-                cx,
-                &target,
-                &items,
-                Trust::Memory,
-                false,
-                &Wait::Nothing,
-                &mut changes,
-            )
-            .await;
+        let errand = Errand {
+            trust: Trust::Memory,
+            takeover: Takeover::WithDrift,
+            is_first: false,
+            waited: Wait::Nothing,
+        };
+        let ended = self.apply(cx, &target, &items, &errand, &mut changes).await;
         for id in &ready {
             cx.memory.damper.repaired(id, now);
         }

@@ -20,7 +20,7 @@ use sluice_objects::wait::{Failing, Verdict, judge, timeout_text};
 use sluice_runtime::controller::Next;
 use tokio::time::Instant;
 
-use super::apply::Ended;
+use super::apply::{Ended, Errand};
 use super::health::Impossible;
 use super::{
     Basis, Cx, Due, HealthWait, LIGHT_RUNS, POLL, Reconciler, Revisions, Run, Wait, request,
@@ -28,7 +28,7 @@ use super::{
 use crate::cluster::Target;
 use crate::desired::variables::Variables;
 use crate::gate::Pass;
-use crate::plan::{Item, Trust};
+use crate::plan::{Item, Seen, Takeover, Trust};
 use crate::prune::prune;
 use crate::registry::Attention;
 use crate::status::{Draft, Outcome, Step};
@@ -228,13 +228,14 @@ impl<W: World> Reconciler<W> {
             .await
             .map_err(|text| Failed::new(RECONCILIATION_FAILED, text))?;
 
-        let trust = self.trust(cx, run);
-        let is_first = run.old.is_empty() && run.draft.status.last_applied_revision.is_none();
-        let wait = std::mem::replace(&mut run.wait, Wait::Nothing);
+        let errand = Errand {
+            trust: self.trust(cx, run),
+            takeover: Takeover::Always,
+            is_first: run.old.is_empty() && run.draft.status.last_applied_revision.is_none(),
+            waited: std::mem::replace(&mut run.wait, Wait::Nothing),
+        };
         let mut changes = std::mem::take(&mut run.changes);
-        let ended = self
-            .apply(cx, &target, &items, trust, is_first, &wait, &mut changes)
-            .await;
+        let ended = self.apply(cx, &target, &items, &errand, &mut changes).await;
         run.changes = changes;
         match ended {
             Ended::Parked(wait) => Ok(Reached::Parked(wait)),
@@ -256,7 +257,7 @@ impl<W: World> Reconciler<W> {
                     inputs,
                     digest: run.digest.clone(),
                 });
-                cx.memory.light_runs = if trust == Trust::Memory {
+                cx.memory.light_runs = if errand.trust == Trust::Memory {
                     cx.memory.light_runs + 1
                 } else {
                     0
@@ -289,10 +290,10 @@ impl<W: World> Reconciler<W> {
         }
         let target = self.world.connect(&cx.ks).await.ok()?;
         let shared = cx.entry.shared();
-        let is_watched = |seen| !matches!(seen, crate::plan::Seen::Unknown);
+        let is_watched = |seen| !matches!(seen, Seen::Unknown);
         let all_watched = shared.objects.iter().all(|(id, kept)| {
             let seen = target.seen(&kept.gvk, id);
-            !kept.has_drifted(&seen) && is_watched(seen)
+            !kept.has_drifted(&seen) && !kept.wants_takeover(&seen) && is_watched(seen)
         });
         if !all_watched {
             return None;

@@ -1,7 +1,7 @@
 //! A world in memory: one Kustomization, its source, and a cluster that counts and may stop.
 
-// Each test file uses a part of it.
-#![allow(dead_code)]
+// Each test file uses a part of it, and helpers of tests may panic.
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -26,7 +26,6 @@ use sluice_git::{Reference, Remote, RemoteUrl, Resolved};
 use sluice_runtime::controller::{Next, jittered};
 use sluice_runtime::events::{Notice, Recorder, reference, with_own_annotations};
 use sluice_runtime::informer::{ObjectKey, Store};
-use sluice_runtime::metrics::{Metrics, ObjectLabels};
 use sluice_runtime::patch;
 
 use crate::common::failure::{Class, Failure};
@@ -38,6 +37,7 @@ use crate::git::pass::{Finished, InStorage, Need, Pass};
 use crate::git::{RULES, verify};
 use crate::identity;
 use crate::local::LocalRepositories;
+use crate::proxy::EnvironmentProxy;
 
 /// Field manager of everything that this controller writes.
 const MANAGER: &str = sluice_api::key::SOURCE_MANAGER;
@@ -68,14 +68,14 @@ pub struct Reconciler {
     pub identities: identity::Exchange,
     /// Where events go.
     pub recorder: Recorder,
-    /// Series of objects.
-    pub metrics: Arc<Metrics>,
     /// Share by which intervals vary, in percent.
     pub jitter: u8,
     /// Delay before another look at a missing include.
     pub requeue_dependency: Duration,
     /// Whether single objects may have identities of their own.
     pub object_identity: Gate,
+    /// The proxy of the environment for what is not HTTP.
+    pub socks: EnvironmentProxy,
 }
 
 /// One object in the hands of a worker.
@@ -107,7 +107,7 @@ impl Reconciler {
     /// One turn of an object.
     pub async fn turn(self: Arc<Self>, key: ObjectKey) -> Next {
         let Some(object) = self.objects.get(&key) else {
-            return Next::Wait;
+            return Next::Gone;
         };
         let api = Api::namespaced(self.client.clone(), &key.namespace);
         if object.metadata.deletion_timestamp.is_some() {
@@ -264,10 +264,7 @@ impl Reconciler {
             .cloned()
             .collect();
         match patch::finalizers(api, MANAGER, object, &rest).await {
-            Ok(_) => {
-                self.metrics.forget_object(&labels(key));
-                Next::Wait
-            }
+            Ok(_) => Next::Gone,
             Err(error) if is_conflict(&error) => Next::Soon,
             Err(error) => Next::Failed(format!("failed to remove the finalizer: {error}")),
         }
@@ -428,9 +425,8 @@ impl Reconciler {
                 Err(failure)
             }
         });
-        let Some(published) = self.shown(turn, pass, publish).await else {
-            return Ok(End::Superseded);
-        };
+        // Never left alone: a later pass must not be overtaken by what this one still writes.
+        let published = self.shown_to_the_end(turn, pass, publish).await;
         let stored = published.map_err(|error| Failure::plain(FAILED, error.to_string()))??;
         pass.stored(Artifact {
             url: self.storage.url(&path),
@@ -453,17 +449,10 @@ impl Reconciler {
         work: impl Future<Output = T>,
     ) -> Option<T> {
         let mut work = std::pin::pin!(work);
-        match tokio::time::timeout(SHOWN_AFTER, &mut work).await {
-            Ok(done) => return Some(done),
-            Err(_) => {
-                // A progress report that cannot be written is no reason to stop the work.
-                if let Some(progress) = pass.progress()
-                    && let Err(error) = self.write(turn, &progress).await
-                {
-                    tracing::debug!(error, "the progress is not shown");
-                }
-            }
+        if let Ok(done) = tokio::time::timeout(SHOWN_AFTER, &mut work).await {
+            return Some(done);
         }
+        self.show(turn, pass).await;
         let generation = turn.object.metadata.generation;
         loop {
             if let Ok(done) = tokio::time::timeout(LOOK_EVERY, &mut work).await {
@@ -477,6 +466,30 @@ impl Reconciler {
             if !same {
                 return None;
             }
+        }
+    }
+
+    /// As [`Reconciler::shown`], for work that has to be seen through.
+    async fn shown_to_the_end<T>(
+        &self,
+        turn: &mut Turn,
+        pass: &Pass,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = tokio::time::timeout(SHOWN_AFTER, &mut work).await {
+            return done;
+        }
+        self.show(turn, pass).await;
+        work.await
+    }
+
+    async fn show(&self, turn: &mut Turn, pass: &Pass) {
+        // A progress report that cannot be written is no reason to stop the work.
+        if let Some(progress) = pass.progress()
+            && let Err(error) = self.write(turn, &progress).await
+        {
+            tracing::debug!(error, "the progress is not shown");
         }
     }
 
@@ -568,6 +581,11 @@ impl Reconciler {
                     ))
                 },
             )?),
+        };
+        let proxy = match (&url, proxy) {
+            // HTTP clients know the environment's proxies themselves.
+            (RemoteUrl::Ssh(ssh), None) => self.socks.for_host(&ssh.host),
+            (_, proxy) => proxy,
         };
         let (mut remote, identity) =
             credentials::remote(spec, url, secret.as_ref(), proxy, self.object_identity)?;
@@ -700,14 +718,6 @@ fn authentication(message: String) -> Failure {
 
 fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
-}
-
-fn labels(key: &ObjectKey) -> ObjectLabels {
-    ObjectLabels {
-        kind: "GitRepository".into(),
-        name: key.name.clone(),
-        namespace: key.namespace.clone(),
-    }
 }
 
 fn wanted(reference: Option<&GitRepositoryRef>) -> Reference {

@@ -1,5 +1,6 @@
 //! The admission plugins that are always on, as far as they change or refuse something here.
 
+mod escalation;
 mod pod;
 
 pub use pod::quality_of_service;
@@ -107,18 +108,30 @@ pub fn before_update(_write: &mut Write<'_>, _before: &Value, _after: &mut Value
     Ok(())
 }
 
+fn is_rbac(write: &Write<'_>) -> bool {
+    write.resource.group == "rbac.authorization.k8s.io" && write.resource.custom.is_none()
+}
+
 /// With the object as it would be created.
 ///
 /// # Errors
-/// 403.
-pub fn check_create(_write: &Write<'_>, _value: &Value) -> Result<()> {
-    Ok(())
+/// 403 or 404.
+pub fn check_create(write: &Write<'_>, value: &Value) -> Result<()> {
+    if is_rbac(write) {
+        escalation::check(write, None, value)
+    } else {
+        Ok(())
+    }
 }
 
 /// With the object as it would become.
 ///
 /// # Errors
-/// 403.
-pub fn check_update(_write: &Write<'_>, _before: &Value, _after: &Value) -> Result<()> {
-    Ok(())
+/// 403 or 404.
+pub fn check_update(write: &Write<'_>, before: &Value, after: &Value) -> Result<()> {
+    if is_rbac(write) {
+        escalation::check(write, Some(before), after)
+    } else {
+        Ok(())
+    }
 }

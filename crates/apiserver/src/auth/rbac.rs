@@ -2,7 +2,7 @@
 //!
 //! Roles and bindings are kept parsed and indexed by subject; the index follows every write of them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
@@ -247,9 +247,9 @@ impl Rbac {
             user,
             asked.namespace,
             &mut missing,
-            |binding, role, rules| {
+            |binding, role, subject, rules| {
                 if rules.iter().any(|rule| rule.allows(asked)) {
-                    reason = Some(reason_text(binding, role, user));
+                    reason = Some(reason_text(binding, role, subject));
                 }
                 reason.is_none()
             },
@@ -265,7 +265,7 @@ impl Rbac {
     /// Every rule that the user has in the namespace, and those of the whole cluster.
     pub fn rules(&self, user: &User, namespace: &str) -> Vec<Rule> {
         let mut all = Vec::new();
-        self.visit(user, namespace, &mut Vec::new(), |_, _, rules| {
+        self.visit(user, namespace, &mut Vec::new(), |_, _, _, rules| {
             all.extend(rules.iter().cloned());
             true
         });
@@ -285,7 +285,7 @@ impl Rbac {
         user: &User,
         namespace: &str,
         missing: &mut Vec<String>,
-        mut visitor: impl FnMut(&BindingKey, &RoleKey, &[Rule]) -> bool,
+        mut visitor: impl FnMut(&BindingKey, &RoleKey, &str, &[Rule]) -> bool,
     ) {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
         let mut subjects = vec![format!("User:{}", user.name)];
@@ -293,12 +293,13 @@ impl Rbac {
             subjects.push(format!("ServiceAccount:{namespace}:{name}"));
         }
         subjects.extend(user.groups.iter().map(|group| format!("Group:{group}")));
-        let keys: BTreeSet<&BindingKey> = subjects
-            .iter()
-            .filter_map(|subject| index.by_subject.get(subject))
-            .flatten()
-            .collect();
-        for key in keys {
+        let mut keys: BTreeMap<&BindingKey, &str> = BTreeMap::new();
+        for subject in &subjects {
+            for key in index.by_subject.get(subject).into_iter().flatten() {
+                keys.entry(key).or_insert(subject);
+            }
+        }
+        for (key, subject) in keys {
             if key.0.as_deref().is_some_and(|own| own != namespace) {
                 continue;
             }
@@ -307,7 +308,7 @@ impl Rbac {
             };
             match index.roles.get(&binding.role) {
                 Some(rules) => {
-                    if !visitor(key, &binding.role, rules) {
+                    if !visitor(key, &binding.role, subject, rules) {
                         return;
                     }
                 }
@@ -357,7 +358,7 @@ fn read_binding(value: &Value, cluster: bool, namespace: Option<&str>) -> Bindin
     }
 }
 
-fn reason_text(binding: &BindingKey, role: &RoleKey, user: &User) -> String {
+fn reason_text(binding: &BindingKey, role: &RoleKey, subject: &str) -> String {
     let (kind, name) = match &binding.0 {
         Some(namespace) => ("RoleBinding", format!("{}/{namespace}", binding.1)),
         None => ("ClusterRoleBinding", binding.1.clone()),
@@ -367,9 +368,13 @@ fn reason_text(binding: &BindingKey, role: &RoleKey, user: &User) -> String {
     } else {
         "ClusterRole"
     };
-    let subject = match split_service_account(&user.name) {
-        Some((namespace, name)) => format!("ServiceAccount \"{name}/{namespace}\""),
-        None => format!("User {:?}", user.name),
+    let subject = match subject.split_once(':') {
+        Some(("ServiceAccount", place)) => {
+            let (namespace, name) = place.split_once(':').unwrap_or_default();
+            format!("ServiceAccount \"{name}/{namespace}\"")
+        }
+        Some((kind, name)) => format!("{kind} {name:?}"),
+        None => String::new(),
     };
     format!(
         "RBAC: allowed by {kind} {name:?} of {role_kind} {:?} to {subject}",

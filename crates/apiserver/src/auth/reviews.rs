@@ -47,7 +47,7 @@ fn access(rbac: &Rbac, user: &User, spec: &Value) -> Value {
     status
 }
 
-fn check_attributes(kind: &str, spec: &Value) -> Result<()> {
+fn check_attributes(spec: &Value) -> Result<()> {
     let which = (
         spec["resourceAttributes"].is_object(),
         spec["nonResourceAttributes"].is_object(),
@@ -72,12 +72,7 @@ fn check_attributes(kind: &str, spec: &Value) -> Result<()> {
             field: "spec.resourceAttributes".into(),
         }
     };
-    Err(Status::invalid(
-        "authorization.k8s.io",
-        kind,
-        "",
-        vec![cause],
-    ))
+    Err(Status::invalid("authorization.k8s.io", "", "", vec![cause]))
 }
 
 /// SelfSubjectAccessReview: its status.
@@ -85,7 +80,7 @@ fn check_attributes(kind: &str, spec: &Value) -> Result<()> {
 /// # Errors
 /// The spec does not name exactly one thing.
 pub fn self_subject_access_review(rbac: &Rbac, user: &User, review: &Value) -> Result<Value> {
-    check_attributes("SelfSubjectAccessReview", &review["spec"])?;
+    check_attributes(&review["spec"])?;
     Ok(access(rbac, user, &review["spec"]))
 }
 
@@ -94,7 +89,7 @@ pub fn self_subject_access_review(rbac: &Rbac, user: &User, review: &Value) -> R
 /// # Errors
 /// The spec does not name exactly one thing, or no user.
 pub fn subject_access_review(rbac: &Rbac, review: &Value) -> Result<Value> {
-    of_subject(rbac, review, "SubjectAccessReview")
+    of_subject(rbac, review)
 }
 
 /// LocalSubjectAccessReview: its status.
@@ -108,12 +103,12 @@ pub fn local_subject_access_review(rbac: &Rbac, namespace: &str, review: &Value)
             format!("spec.resourceAttributes.namespace must match namespace: {namespace}");
         return Err(Status::bad_request(message));
     }
-    of_subject(rbac, review, "LocalSubjectAccessReview")
+    of_subject(rbac, review)
 }
 
-fn of_subject(rbac: &Rbac, review: &Value, kind: &str) -> Result<Value> {
+fn of_subject(rbac: &Rbac, review: &Value) -> Result<Value> {
     let spec = &review["spec"];
-    check_attributes(kind, spec)?;
+    check_attributes(spec)?;
     let strings = |value: &Value| -> Vec<String> {
         value
             .as_array()
@@ -135,12 +130,7 @@ fn of_subject(rbac: &Rbac, review: &Value, kind: &str) -> Result<Value> {
             message: "Invalid value: \"\": at least one of user or group must be specified".into(),
             field: "spec.user".into(),
         };
-        return Err(Status::invalid(
-            "authorization.k8s.io",
-            kind,
-            "",
-            vec![cause],
-        ));
+        return Err(Status::invalid("authorization.k8s.io", "", "", vec![cause]));
     }
     Ok(access(rbac, &user, spec))
 }
@@ -229,7 +219,17 @@ pub fn token_review(found: Option<(&User, &Claims)>, asked: &[String]) -> Value 
         .filter(|wanted| claims.audiences.contains(wanted))
         .collect();
     if audiences.is_empty() {
-        return refused("invalid bearer token, token audiences do not match");
+        return refused(&format!(
+            "[invalid bearer token, token audiences {} is invalid for the target audiences {}]",
+            go_list(&claims.audiences),
+            go_list(wanted)
+        ));
     }
     json!({ "authenticated": true, "user": user_info(user), "audiences": audiences })
+}
+
+/// A list of texts as Go's `%q` shows it.
+fn go_list(texts: &[String]) -> String {
+    let all: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
+    format!("[{}]", all.join(" "))
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::auth::User;
+use crate::objects::schema::Input;
 use crate::objects::{self, DryRun, FieldValidation, Patch, Write};
 use crate::registry::{Index, Resource};
 use crate::status::{Result, Status};
@@ -77,7 +78,10 @@ impl<'a> Actor<'a> {
         value: Value,
     ) -> Result<Arc<Object>> {
         let resource = self.resource(table)?;
-        objects::create(&mut self.write(resource, namespace, "", ""), value)
+        objects::create(
+            &mut self.write(resource, namespace, "", ""),
+            Input::Value(value),
+        )
     }
 
     /// Changes an object or a subresource of it.

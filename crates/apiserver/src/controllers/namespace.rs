@@ -100,7 +100,7 @@ pub(super) fn reconcile(app: &App, name: &str) -> Outcome {
                     .map(str::to_owned)
                     .collect::<Vec<_>>()
             });
-            let kind = crate::status::group_resource(&resource.group, &resource.plural);
+            let kind = format!("{}.{}", resource.plural, resource.group);
             remaining.push((kind, left.objects.len(), finalizers.collect()));
         }
     }

@@ -131,7 +131,8 @@ pub fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// A JSON text as YAML.
 fn yaml(text: &str) -> String {
-    text.to_owned()
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    sluice_yaml::to_string(&value).unwrap_or_default()
 }
 
 /// Adds the `Warning` headers.

@@ -246,9 +246,6 @@ impl Watching {
 
     fn write_bookmark(&self, chunk: &mut Vec<u8>, annotations: Option<Value>) {
         let mut metadata = json!({"resourceVersion": self.sent.to_string()});
-        if self.resource.custom.is_none() {
-            metadata["creationTimestamp"] = Value::Null;
-        }
         if let Some(annotations) = annotations {
             metadata["annotations"] = annotations;
         }

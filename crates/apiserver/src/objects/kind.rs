@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sluice_schema::fields::Set;
 use sluice_schema::gvk::split_api_version;
 use sluice_schema::managed::Kind;
@@ -109,6 +109,6 @@ impl Kind for Typed<'_> {
     }
 
     fn empty(&self, api_version: &str) -> Value {
-        json!({"apiVersion": api_version, "kind": self.resource.kind, "metadata": {}})
+        super::schema::empty(self.resource, api_version)
     }
 }

@@ -219,6 +219,8 @@ pub fn prepare_change(write: &Write<'_>, before: &Value, after: &mut Value) -> R
     }
     let grown = match counts(resource) {
         Counts::Nothing => false,
+        // Where a pod runs is not what was asked for.
+        Counts::Spec if write.subresource == "binding" => false,
         Counts::Spec => before["spec"] != after["spec"],
         Counts::All => body(resource, before) != body(resource, after),
     };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::schema::{self, Force, Manager};
-use super::{DryRun, FieldValidation, Write, convert, meta, strategy};
+use super::schema::{self, Force, Input, Manager};
+use super::{DryRun, Write, convert, meta, strategy};
 use crate::admission;
 use crate::app::time_text;
 use crate::status::{Cause, Result, Status};
@@ -28,35 +28,6 @@ pub enum Patch<'a> {
     With(&'a (dyn Fn(&mut Value) -> Result<()> + Sync)),
 }
 
-/// Refuses or reports the fields that the schema does not know.
-fn check_unknown(write: &mut Write<'_>, value: &mut Value) -> Result<()> {
-    let unknown = schema::prune(write.resource, value);
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    match write.validation {
-        FieldValidation::Ignore => Ok(()),
-        FieldValidation::Warn => {
-            for text in unknown {
-                write.warn(text);
-            }
-            Ok(())
-        }
-        FieldValidation::Strict => Err(strict_error(write, &unknown)),
-    }
-}
-
-fn strict_error(write: &Write<'_>, unknown: &[String]) -> Status {
-    let resource = write.resource;
-    Status::bad_request(format!(
-        "{} in version {:?} cannot be handled as a {}: strict decoding error: {}",
-        resource.kind,
-        resource.version,
-        resource.kind,
-        unknown.join(", ")
-    ))
-}
-
 fn refuse(write: &Write<'_>, name: &str, causes: Vec<Cause>) -> Result<()> {
     if causes.is_empty() {
         return Ok(());
@@ -73,8 +44,8 @@ fn refuse(write: &Write<'_>, name: &str, causes: Vec<Cause>) -> Result<()> {
 ///
 /// # Errors
 /// Whatever the real server answers: 400, 403, 404, 409, 422.
-pub fn create(write: &mut Write<'_>, mut value: Value) -> Result<Arc<Object>> {
-    check_unknown(write, &mut value)?;
+pub fn create(write: &mut Write<'_>, input: Input<'_>) -> Result<Arc<Object>> {
+    let mut value = schema::read(write, input)?;
     schema::default(write.resource, &mut value);
     create_complete(write, value, None)
 }
@@ -116,7 +87,8 @@ fn create_complete(
             }],
         ));
     }
-    let value = convert::to_storage(resource, value);
+    let mut value = convert::to_storage(resource, value);
+    schema::stored(resource, &mut value);
     let object_key = key(write.namespace.filter(|_| resource.namespaced), &name);
     if write.dry_run == DryRun::All {
         if resource.table.get(&object_key).is_some() {
@@ -153,7 +125,6 @@ pub fn update(write: &mut Write<'_>, patch: &Patch<'_>) -> Result<Arc<Object>> {
         };
         let before = convert::from_storage(resource, current.value());
         let mut after = patched(write, &before, patch)?;
-        check_unknown(write, &mut after)?;
         let asked = meta::text(&after, "resourceVersion").to_owned();
         if !asked.is_empty() && asked != current.version.to_string() {
             return Err(Status::modified(
@@ -174,7 +145,7 @@ pub fn update(write: &mut Write<'_>, patch: &Patch<'_>) -> Result<Arc<Object>> {
     ))
 }
 
-fn patched(write: &Write<'_>, before: &Value, patch: &Patch<'_>) -> Result<Value> {
+fn patched(write: &mut Write<'_>, before: &Value, patch: &Patch<'_>) -> Result<Value> {
     let resource = write.resource;
     let mut after = before.clone();
     match patch {
@@ -187,6 +158,14 @@ fn patched(write: &Write<'_>, before: &Value, patch: &Patch<'_>) -> Result<Value
             Status::generic(422, "Invalid", message)
         })?,
     }
+    after = match patch {
+        Patch::Replace(_) => after,
+        Patch::Strategic(value) => schema::read_patched(write, after, &go_map(value))?,
+        _ => {
+            let shown = after.to_string();
+            schema::read_patched(write, after, &shown)?
+        }
+    };
     let named = meta::text(&after, "name");
     if !named.is_empty() && named != write.name {
         return Err(Status::bad_request(format!(
@@ -229,8 +208,6 @@ fn patched(write: &Write<'_>, before: &Value, patch: &Patch<'_>) -> Result<Value
 pub fn apply(write: &mut Write<'_>, config: &Value, force: Force) -> Result<Arc<Object>> {
     let resource = write.resource;
     let object_key = key(write.namespace.filter(|_| resource.namespaced), write.name);
-    let mut config = config.clone();
-    check_unknown(write, &mut config)?;
     for _ in 0..ATTEMPTS {
         let time = time_text(write.app.now());
         let manager = Manager {
@@ -239,25 +216,25 @@ pub fn apply(write: &mut Write<'_>, config: &Value, force: Force) -> Result<Arc<
             time: &time,
         };
         let Some(current) = resource.table.get(&object_key) else {
-            if !write.subresource.is_empty() || !meta::text(&config, "resourceVersion").is_empty() {
+            if !write.subresource.is_empty() || !meta::text(config, "resourceVersion").is_empty() {
                 return Err(Status::not_found(
                     &resource.group,
                     &resource.plural,
                     write.name,
                 ));
             }
-            let mut value = schema::apply(resource, None, &config, force, &manager)?;
+            let mut value = schema::apply(resource, None, config, force, &manager)?;
             meta::of(&mut value)
                 .entry("name")
                 .or_insert_with(|| write.name.into());
             schema::default(resource, &mut value);
-            match create_complete(write, value, Some((&config, force))) {
+            match create_complete(write, value, Some((config, force))) {
                 Err(status) if status.reason == "AlreadyExists" => continue,
                 other => return other,
             }
         };
         let before = convert::from_storage(resource, current.value());
-        let asked = meta::text(&config, "resourceVersion");
+        let asked = meta::text(config, "resourceVersion");
         if !asked.is_empty() && asked != current.version.to_string() {
             return Err(Status::modified(
                 &resource.group,
@@ -265,7 +242,7 @@ pub fn apply(write: &mut Write<'_>, config: &Value, force: Force) -> Result<Arc<
                 write.name,
             ));
         }
-        let mut after = schema::apply(resource, Some(&before), &config, force, &manager)?;
+        let mut after = schema::apply(resource, Some(&before), config, force, &manager)?;
         schema::default(resource, &mut after);
         if let Some(done) = commit(write, &current, &before, after, Some(()))? {
             return Ok(done);
@@ -315,7 +292,8 @@ fn commit(
     if *before == after {
         return Ok(Some(current.clone()));
     }
-    let value = convert::to_storage(resource, after);
+    let mut value = convert::to_storage(resource, after);
+    schema::stored(resource, &mut value);
     if write.dry_run == DryRun::All {
         return Ok(Some(Arc::new(Object::preview(current.key.clone(), &value))));
     }
@@ -342,4 +320,24 @@ fn removable(value: &Value) -> bool {
             .as_array()
             .is_some_and(|list| !list.is_empty());
     meta::finalizers(value).is_empty() && grace == 0 && !held
+}
+
+/// A JSON value as Go's `%v` shows it: `map[a:1 b:[x y]]`.
+fn go_map(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let all: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{key}:{}", go_map(value)))
+                .collect();
+            format!("map[{}]", all.join(" "))
+        }
+        Value::Array(list) => format!(
+            "[{}]",
+            list.iter().map(go_map).collect::<Vec<_>>().join(" ")
+        ),
+        Value::String(text) => text.clone(),
+        Value::Null => "<nil>".into(),
+        other => other.to_string(),
+    }
 }

@@ -66,12 +66,11 @@ pub fn of_patch(resource: &Resource, content_type: &str) -> Result<Media> {
     }
 }
 
-/// Reads a body. `resource` is given where the body is an object of that kind.
+/// Reads a body.
 ///
 /// # Errors
 /// 400 or 415.
-pub fn value(bytes: &[u8], media: Media, kind: &str, resource: Option<&Resource>) -> Result<Value> {
-    let _ = resource;
+pub fn value(bytes: &[u8], media: Media, kind: &str) -> Result<Value> {
     match media {
         Media::Protobuf => protobuf::read(bytes).map_err(|error| match error {
             ProtobufError::UnknownKind { .. } => {
@@ -85,7 +84,16 @@ pub fn value(bytes: &[u8], media: Media, kind: &str, resource: Option<&Resource>
             if let Ok(value) = serde_json::from_slice(bytes) {
                 return Ok(value);
             }
-            Err(Status::bad_request(format!("the object provided is unrecognized (must be of type {kind})")))
+            let read = std::str::from_utf8(bytes).ok().map(sluice_yaml::from_str);
+            match read {
+                Some(Ok(value)) => Ok(value),
+                Some(Err(error)) if media == Media::ApplyPatch => {
+                    Err(Status::bad_request(format!("error decoding YAML: {error}")))
+                }
+                _ => Err(Status::bad_request(format!(
+                    "the object provided is unrecognized (must be of type {kind}): yaml: invalid document"
+                ))),
+            }
         }
         Media::Json => serde_json::from_slice(bytes).map_err(|error| {
             let start: String = String::from_utf8_lossy(bytes).chars().take(100).collect();

@@ -75,11 +75,16 @@ pub fn policy_of(text: &str) -> Result<Propagation> {
             let cause = crate::status::Cause {
                 reason: "FieldValueNotSupported".into(),
                 message: format!(
-                    "Unsupported value: {other:?}: supported values: \"Background\", \"Foreground\", \"Orphan\""
+                    "Unsupported value: {other:?}: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
                 ),
                 field: "propagationPolicy".into(),
             };
-            Err(Status::invalid("", "DeleteOptions", "", vec![cause]))
+            Err(Status::invalid(
+                "meta.k8s.io",
+                "DeleteOptions",
+                "",
+                vec![cause],
+            ))
         }
     }
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::auth::User;
 use crate::http::request::{Query, ResourcePath, Verb};
-use crate::objects::schema::Force;
+use crate::objects::schema::{Force, Input};
 use crate::objects::{self, DryRun, FieldValidation, Patch, Write};
 use crate::registry::Resource;
 use crate::status::{Cause, Result, Status};
@@ -300,7 +300,6 @@ fn delete_options(call: &Call) -> Result<DeleteOptions> {
             &call.body,
             body::of(&call.content_type)?,
             "DeleteOptions",
-            None,
         )?)?
     };
     if let Some(policy) = call.query.get("propagationPolicy") {
@@ -316,13 +315,19 @@ fn delete_options(call: &Call) -> Result<DeleteOptions> {
     Ok(options)
 }
 
-/// The body of a create or an update, with its kind checked.
-fn typed_body(call: &Call) -> Result<Value> {
-    let resource = &call.resource;
-    let media = body::of(&call.content_type)?;
-    let mut value = body::value(&call.body, media, &resource.kind, Some(resource))?;
-    body::check_kind(resource, &mut value)?;
-    Ok(value)
+/// The body of a create or an update.
+fn input(call: &Call) -> Result<Input<'_>> {
+    match body::of(&call.content_type)? {
+        Media::Json => Ok(Input::Json(&call.body)),
+        media => body::value(&call.body, media, &call.resource.kind).map(Input::Value),
+    }
+}
+
+/// The body of a request for a resource without objects.
+fn typed_body(app: &App, call: &Call) -> Result<Value> {
+    let manager = call.manager()?;
+    let mut write = call.write(app, &manager)?;
+    crate::objects::schema::read(&mut write, input(call)?)
 }
 
 fn create(app: &App, call: &Call) -> Result<Done> {
@@ -332,10 +337,9 @@ fn create(app: &App, call: &Call) -> Result<Done> {
     if call.resource.namespaced && call.namespace().is_none() {
         return Err(Status::method_not_allowed());
     }
-    let value = typed_body(call)?;
     let manager = call.manager()?;
     let mut write = call.write(app, &manager)?;
-    let object = objects::create(&mut write, value)?;
+    let object = objects::create(&mut write, input(call)?)?;
     Ok(Done {
         outcome: Outcome::Object(201, object),
         warnings: write.warnings,
@@ -346,7 +350,9 @@ fn replace(app: &App, call: &Call) -> Result<Done> {
     if call.path.name.is_none() {
         return Err(Status::method_not_allowed());
     }
-    let value = typed_body(call)?;
+    let manager = call.manager()?;
+    let mut write = call.write(app, &manager)?;
+    let value = crate::objects::schema::read(&mut write, input(call)?)?;
     let given = value["metadata"]["name"].as_str().unwrap_or_default();
     if given.is_empty() {
         return Err(Status::bad_request("name must be provided"));
@@ -357,8 +363,6 @@ fn replace(app: &App, call: &Call) -> Result<Done> {
             call.name()
         )));
     }
-    let manager = call.manager()?;
-    let mut write = call.write(app, &manager)?;
     let object = objects::update(&mut write, &Patch::Replace(&value))?;
     Ok(Done {
         outcome: Outcome::Object(200, object),
@@ -385,7 +389,7 @@ fn patch(app: &App, call: &Call) -> Result<Done> {
                     vec![cause],
                 ));
             }
-            let config = body::value(&call.body, media, &call.resource.kind, None)?;
+            let config = body::value(&call.body, media, &call.resource.kind)?;
             body::check_apply(call, &config)?;
             let force = if call.query.flag("force") {
                 Force::Yes
@@ -417,7 +421,7 @@ fn patch(app: &App, call: &Call) -> Result<Done> {
                     vec![cause],
                 ));
             }
-            let value = body::value(&call.body, media, &call.resource.kind, None)?;
+            let value = body::value(&call.body, media, &call.resource.kind)?;
             match media {
                 Media::JsonPatch => {
                     let patch = body::json_patch(value)?;

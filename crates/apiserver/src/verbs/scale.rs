@@ -144,7 +144,7 @@ pub fn run(app: &App, call: &Call) -> Result<Done> {
     let shown = of(resource, &current.value())?;
     let wanted = match call.verb {
         Verb::Update => {
-            let value = body::value(&call.body, body::of(&call.content_type)?, "Scale", None)?;
+            let value = body::value(&call.body, body::of(&call.content_type)?, "Scale")?;
             if value["kind"] != "Scale" {
                 return Err(Status::bad_request(format!(
                     "expected kind \"Scale\", got {:?}",
@@ -155,7 +155,7 @@ pub fn run(app: &App, call: &Call) -> Result<Done> {
         }
         _ => {
             let media = body::of_patch(resource, &call.content_type)?;
-            let patch = body::value(&call.body, media, "Scale", None)?;
+            let patch = body::value(&call.body, media, "Scale")?;
             let mut value = shown.clone();
             if media == body::Media::JsonPatch {
                 let patch = body::json_patch(patch)?;

@@ -52,7 +52,7 @@ pub fn virtual_resource(app: &App, call: &Call) -> Result<Done> {
             _ => Err(Status::not_found("", "componentstatuses", call.name())),
         };
     }
-    let mut review = super::typed_body(call)?;
+    let mut review = super::typed_body(app, call)?;
     let status = match call.resource.plural.as_str() {
         "selfsubjectreviews" => auth::self_subject_review(&call.user),
         "tokenreviews" => {
@@ -141,12 +141,7 @@ fn invalid_request(field: &str, message: String) -> Status {
 
 fn token(app: &App, call: &Call) -> Result<Done> {
     let account = read::get(&call.resource, call.namespace(), call.name())?;
-    let mut request = body::value(
-        &call.body,
-        body::of(&call.content_type)?,
-        "TokenRequest",
-        None,
-    )?;
+    let mut request = body::value(&call.body, body::of(&call.content_type)?, "TokenRequest")?;
     let spec = &request["spec"];
     let seconds = spec["expirationSeconds"].as_i64().unwrap_or(3600);
     if seconds < TOKEN_MIN {
@@ -259,7 +254,7 @@ fn bound_object(
 }
 
 fn evict(app: &App, call: &Call) -> Result<Done> {
-    let eviction = body::value(&call.body, body::of(&call.content_type)?, "Eviction", None)?;
+    let eviction = body::value(&call.body, body::of(&call.content_type)?, "Eviction")?;
     let options = DeleteOptions::read(&eviction["deleteOptions"])?;
     let manager = call.manager()?;
     let mut write = call.write(app, &manager)?;
@@ -272,7 +267,7 @@ fn evict(app: &App, call: &Call) -> Result<Done> {
 }
 
 fn bind(app: &App, call: &Call) -> Result<Done> {
-    let binding = body::value(&call.body, body::of(&call.content_type)?, "Binding", None)?;
+    let binding = body::value(&call.body, body::of(&call.content_type)?, "Binding")?;
     let node = binding["target"]["name"]
         .as_str()
         .unwrap_or_default()

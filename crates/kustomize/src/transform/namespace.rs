@@ -76,7 +76,7 @@ impl Namespace {
                     .resources
                     .iter()
                     .filter(|resource| resource.current_id(schema) == after)
-                    .map(|resource| crate::output::json_text(&resource.root))
+                    .map(crate::output::json_with_records)
                     .collect();
                 return Err(format!(
                     "namespace transformation produces ID conflict: [{}]",
@@ -93,7 +93,9 @@ impl Namespace {
         let gvk = resource.gvk();
         let id = resource.current_id(schema);
         if !id.cluster_scoped {
-            self.set_metadata(&mut resource.root)?;
+            self.set_metadata(&mut resource.root).map_err(|problem| {
+                format!("considering field 'metadata/namespace' of object {id}: {problem}")
+            })?;
         }
         if matches!(gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding") {
             self.set_subjects(&mut resource.root)?;
@@ -156,7 +158,7 @@ impl Namespace {
         let Some(Node::Seq(subjects)) = root.get_mut("subjects") else {
             return Ok(());
         };
-        for subject in subjects {
+        for subject in subjects.iter_mut() {
             let Node::Map(subject) = subject else {
                 continue;
             };

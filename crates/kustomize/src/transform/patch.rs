@@ -162,8 +162,27 @@ impl StrategicMerge {
 /// One entry of `patches`.
 pub(crate) struct Patch {
     source: String,
-    target: Option<Compiled>,
+    target: Option<Target>,
     body: Body,
+}
+
+/// A selector that complains only when it is used.
+struct Target {
+    selector: Result<Compiled, String>,
+    shown: String,
+}
+
+impl Target {
+    fn new(selector: &kustomization::Selector) -> Self {
+        Target {
+            selector: Compiled::new(selector),
+            shown: crate::selector::show(selector),
+        }
+    }
+
+    fn get(&self) -> Result<&Compiled, String> {
+        self.selector.as_ref().map_err(Clone::clone)
+    }
 }
 
 enum Body {
@@ -234,13 +253,9 @@ impl Patch {
                 return Err(format!("unable to parse SM or JSON patch from {source}"));
             }
         };
-        let target = match &args.target {
-            Some(target) => Some(Compiled::new(target)?),
-            None => None,
-        };
         Ok(Patch {
             source,
-            target,
+            target: args.target.as_ref().map(Target::new),
             body,
         })
     }
@@ -255,7 +270,13 @@ impl Patch {
                         self.source
                     ));
                 };
-                merge_selected(patch, target, objects, schema)
+                let selector = target.get().map_err(|error| {
+                    format!(
+                        "unable to find patch target {} in `resources`: {error}",
+                        crate::output::go_quote(&target.shown)
+                    )
+                })?;
+                merge_selected(patch, selector, objects, schema)
             }
             (Body::Merge(patches), None) => merge_by_id(patches, objects, schema),
             (Body::Json(operations), _) if operations.is_empty() => Ok(()),
@@ -264,7 +285,7 @@ impl Patch {
                 self.source
             )),
             (Body::Json(operations), Some(target)) => {
-                patch_selected(operations, target, objects, schema)
+                patch_selected(operations, target.get()?, objects, schema)
             }
         }
     }
@@ -321,11 +342,6 @@ fn patch_selected(
         let resource = &mut objects.resources[at];
         resource.record_id(schema);
         let before = resource.current_id(schema);
-        // The record is an annotation to kustomize, so that there is a map
-        // for the patch to add to.
-        if let Some(metadata) = resource.root.map_under("metadata") {
-            metadata.map_under("annotations");
-        }
         apply_json(operations, resource)?;
         if resource.current_id(schema) != before {
             objects.touch();
@@ -335,6 +351,13 @@ fn patch_selected(
 }
 
 fn apply_json(operations: &[Operation], resource: &mut Resource) -> Result<(), String> {
+    // What is recorded of an object are annotations to kustomize, so that
+    // there is a map for the patch to add to.
+    if resource.has_records()
+        && let Some(metadata) = resource.root.map_under("metadata")
+    {
+        metadata.map_under("annotations");
+    }
     let root = std::mem::take(&mut resource.root);
     let mut value = Node::Map(root).to_json()?;
     jsonpatch::lose_precision(&mut value);
@@ -351,7 +374,7 @@ fn apply_json(operations: &[Operation], resource: &mut Resource) -> Result<(), S
 
 /// One entry of `patchesJson6902`.
 pub(crate) struct JsonPatch {
-    target: ResId,
+    target: Target,
     operations: Vec<Operation>,
 }
 
@@ -363,13 +386,15 @@ impl JsonPatch {
     pub(crate) fn new(
         args: &kustomization::Patch,
         loader: &Loader<'_>,
-        schema: &Schema,
         limits: &Limits,
     ) -> Result<Self, String> {
-        let target = args.target.clone().unwrap_or_default();
-        if target.name.is_empty() {
+        let Some(target) = args
+            .target
+            .as_ref()
+            .filter(|target| !target.name.is_empty())
+        else {
             return Err("must specify the target name".to_owned());
-        }
+        };
         let text = match (args.path.is_empty(), args.patch.is_empty()) {
             (true, true) => return Err("empty file path and empty jsonOp".to_owned()),
             (false, false) => {
@@ -397,20 +422,16 @@ impl JsonPatch {
                 args.path, args.patch
             ));
         }
-        let gvk = crate::id::Gvk {
-            group: target.group,
-            version: target.version,
-            kind: target.kind,
-        };
         Ok(JsonPatch {
-            target: schema.id(gvk, &target.name, &target.namespace),
+            target: Target::new(target),
             operations,
         })
     }
 
     pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
-        let at = objects.by_id(&self.target, schema)?;
-        apply_json(&self.operations, &mut objects.resources[at])?;
+        for at in objects.select(self.target.get()?, schema) {
+            apply_json(&self.operations, &mut objects.resources[at])?;
+        }
         objects.touch();
         Ok(())
     }

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::conflict::Conflicts;
 use super::entries::{Entry, ManagedError, Operation, decode, encode};
 use super::last_applied::{allowed_conflicts, refresh_annotation};
-use super::update::{Force, adapt, hand_over, track};
+use super::update::{Change, Force, adapt, hand_over, track};
 use super::{
     Kind, api_version, object_name, same_object, set_managed_fields, stripped,
     without_managed_fields,
@@ -191,7 +191,7 @@ fn apply_structured<'a>(
         })?;
     }
     let mut managed = adapt(kind, managed);
-    let reset = kind.reset_fields(version);
+    let reset = kind.reset_fields(version, request.subresource);
     let set = to_field_set(schema, id, patch).recursive_difference(reset);
     let mut entry = Entry::new(
         request.manager,
@@ -220,7 +220,13 @@ fn apply_structured<'a>(
     };
     let comparison = compare(schema, id, live, &merged).without(reset);
     let identity = managed[at].clone();
-    let mut managed = hand_over(kind, live, &merged, &comparison, managed, Some(at), force)?;
+    let change = Change {
+        live,
+        new: &merged,
+        comparison: &comparison,
+        subresource: request.subresource,
+    };
+    let mut managed = hand_over(kind, &change, managed, Some(at), force)?;
     let at = managed
         .iter()
         .position(|known| known.same_manager(&identity));

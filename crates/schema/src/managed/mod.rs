@@ -34,8 +34,8 @@ pub trait Kind {
     /// The object in another version; None where the kind has no such version.
     fn convert(&self, object: &Value, api_version: &str) -> Option<Value>;
 
-    /// Fields that writes in this version never own, since the server resets them.
-    fn reset_fields(&self, api_version: &str) -> &Set<'static>;
+    /// Fields that writes to a subresource in this version never own, since the server resets them.
+    fn reset_fields(&self, api_version: &str, subresource: &str) -> &Set<'static>;
 
     /// Reads a merged object as the server does: in normal form and with defaults.
     ///

@@ -110,12 +110,17 @@ pub(super) fn track<'a>(
         validate(schema, id, object, Duplicates::Allow).ok()?;
     }
     let managed = adapt(kind, managed);
-    let comparison = compare(schema, id, live, new).without(kind.reset_fields(version));
-    let mut managed = hand_over(kind, live, new, &comparison, managed, None, Force::Yes).ok()?;
+    let reset = kind.reset_fields(version, &entry.subresource);
+    let comparison = compare(schema, id, live, new).without(reset);
+    let change = Change {
+        live,
+        new,
+        comparison: &comparison,
+        subresource: &entry.subresource,
+    };
+    let mut managed = hand_over(kind, &change, managed, None, Force::Yes).ok()?;
     let set = comparison.modified.union(comparison.added);
-    let set = set
-        .recursive_difference(kind.reset_fields(version))
-        .difference(stripped());
+    let set = set.recursive_difference(reset).difference(stripped());
     if !set.is_empty() {
         entry.time = Some(Cow::Borrowed(now));
         match managed.iter_mut().find(|known| known.same_manager(&entry)) {
@@ -145,19 +150,36 @@ pub(super) fn adapt<'a>(kind: &dyn Kind, managed: Vec<Entry<'a>>) -> Vec<Entry<'
     managed.into_iter().filter_map(adapt).collect()
 }
 
+/// A write of an object.
+#[derive(Clone, Copy)]
+pub(super) struct Change<'a> {
+    /// The object before.
+    pub live: &'a Value,
+    /// The object after.
+    pub new: &'a Value,
+    /// What differs.
+    pub comparison: &'a Comparison<'a>,
+    /// The subresource written to.
+    pub subresource: &'a str,
+}
+
 /// Takes from all managers but `own` what changes or goes.
 ///
 /// # Errors
 /// The fields that they own and that change, without force.
 pub(super) fn hand_over<'a>(
     kind: &dyn Kind,
-    live: &Value,
-    new: &Value,
-    comparison: &Comparison<'_>,
+    change: &Change<'_>,
     managed: Vec<Entry<'a>>,
     own: Option<usize>,
     force: Force,
 ) -> Result<Vec<Entry<'a>>, Conflicts> {
+    let Change {
+        live,
+        new,
+        comparison,
+        subresource,
+    } = *change;
     let version = api_version(new);
     // Objects and comparisons in the other versions of entries.
     let mut converted: BTreeMap<String, Option<(Value, Value)>> = BTreeMap::new();
@@ -173,8 +195,8 @@ pub(super) fn hand_over<'a>(
     }
     let compare_in =
         |version: &String, (old, new): &'_ (Value, Value)| -> Option<Comparison<'static>> {
-            let comparison = compare(kind.schema(), kind.type_of(version)?, old, new)
-                .without(kind.reset_fields(version));
+            let comparison = compare(kind.schema(), kind.type_of(version)?, old, new);
+            let comparison = comparison.without(kind.reset_fields(version, subresource));
             Some(Comparison {
                 removed: comparison.removed.into_owned(),
                 modified: comparison.modified.into_owned(),

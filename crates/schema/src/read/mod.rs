@@ -65,6 +65,18 @@ pub struct Parsed {
     positions: Vec<Vec<usize>>,
 }
 
+impl Parsed {
+    /// A document that was not read from JSON text.
+    pub fn from_value(value: Value) -> Self {
+        Parsed {
+            value,
+            duplicates: Vec::new(),
+            order: None,
+            positions: Vec::new(),
+        }
+    }
+}
+
 /// Parses JSON and finds duplicate keys.
 ///
 /// # Errors
@@ -139,6 +151,15 @@ pub struct Decoded {
     pub strict: Vec<String>,
 }
 
+/// Whose words errors use: the server reads JSON text with one library and decoded documents with another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wording {
+    /// Those of reading JSON text.
+    Json,
+    /// Those of reading a decoded document, as strategic merge patches and server-side apply do.
+    Document,
+}
+
 /// Reads a parsed document into a type.
 ///
 /// # Errors
@@ -148,6 +169,7 @@ pub fn decode(
     id: TypeId,
     mut parsed: Parsed,
     body: Option<&[u8]>,
+    wording: Wording,
 ) -> Result<Decoded, String> {
     let problems = normalize(schema, id, &mut parsed.value);
     if problems.is_empty() && parsed.duplicates.is_empty() {
@@ -176,7 +198,14 @@ pub fn decode(
                 position,
                 format!("unknown field {}", quote(&json::display(&path))),
             )),
-            ProblemKind::Unreadable(text) => unreadable.push((position, text)),
+            ProblemKind::Unreadable { json, document } => {
+                let text = if wording == Wording::Json {
+                    json
+                } else {
+                    document
+                };
+                unreadable.push((position, text));
+            }
         }
     }
     unreadable.sort_by(|a, b| a.0.cmp(&b.0));
@@ -266,7 +295,7 @@ pub fn read(
     };
     parsed.value["apiVersion"] = api_version.clone().into();
     parsed.value["kind"] = kind.as_str().into();
-    let decoded = decode(schema, id, parsed, bytes).map_err(&refuse)?;
+    let decoded = decode(schema, id, parsed, bytes, Wording::Json).map_err(&refuse)?;
     match (validation, decoded.strict.is_empty()) {
         (FieldValidation::Strict, false) => Err(refuse(strict_error(&decoded.strict))),
         (FieldValidation::Warn, _) => Ok(Read {

@@ -8,6 +8,7 @@ use serde_json::{Map as Json, Value};
 
 use super::json::Step;
 use super::time::{Precision, format_duration, normal_time, parse_duration};
+use crate::gofmt;
 use crate::quantity::Quantity;
 use crate::schema::{Field, Format, JsonField, Map, Node, Omit, Schema, TypeId};
 
@@ -22,8 +23,13 @@ pub(super) struct Problem {
 pub(super) enum ProblemKind {
     /// The type has no such field.
     Unknown,
-    /// The value cannot be read; the text says why.
-    Unreadable(String),
+    /// The value cannot be read.
+    Unreadable {
+        /// Why, where JSON text is read.
+        json: String,
+        /// Why, where a document is read that is decoded already.
+        document: String,
+    },
 }
 
 /// Where the reader is.
@@ -38,7 +44,8 @@ struct Place<'p> {
 #[derive(Clone, Copy)]
 enum At<'p> {
     Root,
-    Field(&'p str),
+    /// A field with the embedded structs on the way to it.
+    Field(&'p str, Option<&'p str>),
     Key(&'p str),
     Item(usize),
 }
@@ -56,7 +63,7 @@ impl<'p> Place<'p> {
         let mut path = self.above.map(Place::path).unwrap_or_default();
         match self.step {
             At::Root => {}
-            At::Field(name) | At::Key(name) => path.push(Step::Key(name.to_owned())),
+            At::Field(name, _) | At::Key(name) => path.push(Step::Key(name.to_owned())),
             At::Item(at) => path.push(Step::Item(at)),
         }
         path
@@ -65,7 +72,8 @@ impl<'p> Place<'p> {
     /// The names of the struct fields on the way.
     fn fields(&self) -> Vec<&'p str> {
         let mut names = self.above.map(Place::fields).unwrap_or_default();
-        if let At::Field(name) = self.step {
+        if let At::Field(name, via) = self.step {
+            names.extend(via);
             names.push(name);
         }
         names
@@ -177,17 +185,51 @@ fn kind_of(value: &Value) -> &'static str {
     }
 }
 
+/// How reading a decoded document words that a value has the wrong type.
+fn document_mismatch(node: &Node, value: &Value) -> String {
+    let given = gofmt::type_name(value);
+    let short = match value {
+        Value::Array(_) => "slice",
+        Value::Object(_) => "map",
+        _ => given,
+    };
+    match node.format {
+        Format::List => format!("cannot restore slice from {short}"),
+        Format::Map => format!("cannot restore map from {short}"),
+        Format::Struct => format!("cannot restore struct from: {short}"),
+        Format::String if value.is_number() => format!("cannot convert {given} to string"),
+        Format::Int32 | Format::Int64 | Format::Float64 if value.is_number() => {
+            format!("cannot convert {given} to {}", node.go)
+        }
+        Format::Bytes => format!("cannot restore slice from {short}"),
+        Format::Bool => "unrecognized type: bool".into(),
+        Format::String => "unrecognized type: string".into(),
+        Format::Int64 => "unrecognized type: int64".into(),
+        _ => "unrecognized type: int32".into(),
+    }
+}
+
 impl<'s> Reader<'s> {
     fn fail(&mut self, place: &Place<'_>, text: String) {
+        let kind = ProblemKind::Unreadable {
+            document: text.clone(),
+            json: text,
+        };
         self.problems.push(Problem {
             path: place.path(),
-            kind: ProblemKind::Unreadable(text),
+            kind,
         });
     }
 
-    fn mismatch(&mut self, place: &Place<'_>, node: &Node, what: &str) {
+    fn mismatch(&mut self, place: &Place<'_>, node: &Node, value: &Value) {
+        let what = match value {
+            Value::Number(number) if matches!(node.format, Format::Int32 | Format::Int64) => {
+                format!("number {number}")
+            }
+            value => kind_of(value).to_owned(),
+        };
         let fields = place.fields();
-        let text = match fields.is_empty() {
+        let json = match fields.is_empty() {
             true => format!(
                 "json: cannot unmarshal {what} into Go value of type {}",
                 node.go
@@ -199,7 +241,11 @@ impl<'s> Reader<'s> {
                 node.go
             ),
         };
-        self.fail(place, text);
+        let document = document_mismatch(node, value);
+        self.problems.push(Problem {
+            path: place.path(),
+            kind: ProblemKind::Unreadable { json, document },
+        });
     }
 
     /// Normalizes a value that is not null.
@@ -247,14 +293,14 @@ impl<'s> Reader<'s> {
                     .as_i64()
                     .is_none_or(|number| i32::try_from(number).is_err())
                 {
-                    let what = format!("number {number}");
-                    self.mismatch(place, node, &what);
+                    let given = Value::Number(number.clone());
+                    self.mismatch(place, node, &given);
                 }
             }
             (Format::Int64, Value::Number(number)) => {
                 if number.as_i64().is_none() {
-                    let what = format!("number {number}");
-                    self.mismatch(place, node, &what);
+                    let given = Value::Number(number.clone());
+                    self.mismatch(place, node, &given);
                 }
             }
             (Format::Float64, Value::Number(number)) => {
@@ -326,8 +372,8 @@ impl<'s> Reader<'s> {
                 self.fail(place, text);
             }
             (_, other) => {
-                let what = kind_of(other);
-                self.mismatch(place, node, what);
+                let given = std::mem::take(other);
+                self.mismatch(place, node, &given);
             }
         }
     }
@@ -353,7 +399,17 @@ impl<'s> Reader<'s> {
                 return false;
             }
             let node = schema.node(field.ty);
-            self.value(node, value, &place.below(At::Field(key)));
+            let via = field.via.as_deref();
+            // Inside an embedded struct that one is the owner.
+            let owner = via
+                .and_then(|via| via.rsplit('.').next())
+                .unwrap_or(place.owner);
+            let below = Place {
+                above: Some(place),
+                step: At::Field(key, via),
+                owner,
+            };
+            self.value(node, value, &below);
             keeps(schema, field, node, value)
         });
         put_zeros(schema, map, object);

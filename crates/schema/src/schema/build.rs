@@ -299,6 +299,7 @@ impl Builder {
                 default: member.get("default").cloned(),
                 required: required(name),
                 json: json_field(&member[GO]),
+                via: member[GO]["via"].as_str().map(Str::from),
                 patch: patch_strategy(member),
             });
         }

@@ -118,6 +118,7 @@ impl Writer {
             field.required,
             pointer,
             field.patch.is_some(),
+            field.via.is_some(),
         ];
         self.number(
             bits.iter()
@@ -127,6 +128,9 @@ impl Writer {
         self.position(&OMITS, field.json.map(|json| json.omit).as_ref());
         if let Some(default) = &field.default {
             self.text(&default.to_string().into());
+        }
+        if let Some(via) = &field.via {
+            self.text(via);
         }
         if let Some(patch) = &field.patch {
             self.number(usize::from(patch.merge) + 2 * usize::from(patch.retain_keys));
@@ -241,6 +245,10 @@ impl Reader<'_> {
                 Some(serde_json::from_str(&self.text()?).map_err(|_| DecodeError { at: self.at })?)
             }
         };
+        let via = match bits & 16 {
+            0 => None,
+            _ => Some(self.text()?),
+        };
         let patch = match bits & 8 {
             0 => None,
             _ => {
@@ -259,6 +267,7 @@ impl Reader<'_> {
             default,
             required: bits & 2 != 0,
             json,
+            via,
             patch,
         })
     }

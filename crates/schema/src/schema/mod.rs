@@ -95,6 +95,8 @@ pub struct Field {
     pub required: bool,
     /// How the server's own type writes it; None in custom resources.
     pub json: Option<JsonField>,
+    /// The embedded structs through which Go reaches it, such as `VolumeSource`: decode errors name them.
+    pub via: Option<Str>,
     /// How strategic merge patches treat it; None for the default of its type.
     pub patch: Option<PatchStrategy>,
 }

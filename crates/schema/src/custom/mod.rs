@@ -1,0 +1,6 @@
+//! Custom resources: what a CustomResourceDefinition means for its objects.
+
+mod definition;
+mod structural;
+
+pub use definition::validate_definition;
