@@ -118,7 +118,7 @@ pub struct Case<'s> {
 /// A ConfigMap as a manifest.
 pub fn config_map(namespace: &str, name: &str, value: &str) -> String {
     format!(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: {namespace}\ndata:\n  value: {value}\n"
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: {namespace}\ndata:\n  value: \"{value}\"\n"
     )
 }
 

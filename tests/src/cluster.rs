@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use kube::{Client, Config};
+use sluice_runtime::logging::{self, Encoding, Verbosity};
 
 /// Names a kubeconfig: scenarios run there instead of on an embedded server.
 pub const KUBECONFIG: &str = "SLUICE_TEST_KUBECONFIG";
@@ -27,6 +28,15 @@ pub fn place() -> Place {
     }
 }
 
+/// What a process needs once: TLS, and the controllers' logs on standard error if `SLUICE_TEST_LOG` is set.
+pub fn install() {
+    sluice_runtime::client::install_tls();
+    static LOGS: std::sync::Once = std::sync::Once::new();
+    if std::env::var_os("SLUICE_TEST_LOG").is_some() {
+        LOGS.call_once(|| logging::install(Encoding::Console, Verbosity::Debug));
+    }
+}
+
 /// A running cluster with the CRDs.
 pub struct Cluster {
     /// A client with all rights, that no proxy sees.
@@ -45,7 +55,7 @@ impl Cluster {
     /// # Errors
     /// It does not start or answer.
     pub async fn start(state: &Path) -> anyhow::Result<Self> {
-        sluice_runtime::client::install_tls();
+        install();
         std::fs::create_dir_all(state)?;
         let cluster = match std::env::var_os(KUBECONFIG) {
             None => {

@@ -53,7 +53,7 @@ impl World {
         path: &str,
         state: &Path,
     ) -> anyhow::Result<Self> {
-        sluice_runtime::client::install_tls();
+        crate::cluster::install();
         std::fs::create_dir_all(state)?;
         match host {
             Host::Up => Box::pin(Self::up(tree, path, state)).await,

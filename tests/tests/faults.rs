@@ -406,7 +406,9 @@ fn a_missing_config_map_or_secret_is_named_and_waited_for() {
 fn a_cycle_of_dependencies_stops_only_those_in_it() {
     on_stage(async |stage| {
         let mut case = Case::begin(stage, "cycle").await?;
-        let on = |name: &str| json!({"path": "./bystander", "dependsOn": [{"name": name}]});
+        let on = |name: &str| json!({"path": "./second", "dependsOn": [{"name": name}]});
+        let second = case.map("second", "one");
+        case.commit(&[("second/map.yaml", &second)], &[]).await?;
         case.add("second", on("faulty")).await?;
         case.comes_to("second").await?;
         let cyclic = json!({"spec": {"dependsOn": [{"name": "second"}]}});
