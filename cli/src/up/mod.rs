@@ -10,7 +10,7 @@
 //! The controllers run in this process, but nothing in them knows: they talk to the API server and
 //! download artifacts as they do in a cluster.
 
-mod cluster;
+pub mod cluster;
 pub mod example;
 mod follow;
 mod observe;
