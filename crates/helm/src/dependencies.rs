@@ -153,12 +153,12 @@ fn import(chart: &mut Chart, nulls: Nulls, warnings: &mut Vec<String>) -> Result
                 continue;
             };
             let lent = nested(&parent, table.clone());
-            imported = coalesce_tables(imported, lent, warnings);
+            imported = coalesce_tables(&imported, &lent, warnings);
         }
         entry.import_values = normalised;
     }
     chart.metadata.dependencies = Some(entries);
-    chart.values = coalesce_tables(values, imported, warnings);
+    chart.values = coalesce_tables(&values, &imported, warnings);
     Ok(())
 }
 

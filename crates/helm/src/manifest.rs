@@ -245,7 +245,7 @@ pub struct ManifestError {
 pub fn collect(chart: &Chart, rendered: &Rendered, notes: Notes) -> Result<Output, ManifestError> {
     let mut output = Output::default();
     let own_notes = format!("{}/templates/NOTES.txt", chart.name());
-    for (path, content) in rendered {
+    for (path, content) in &rendered.files {
         if path.ends_with("NOTES.txt") {
             if notes == Notes::WithSubcharts || *path == own_notes {
                 if !output.notes.is_empty() {

@@ -16,9 +16,11 @@ use crate::capabilities::Capabilities;
 use crate::chart::{Chart, Dependency, Metadata};
 use crate::files::Files;
 use crate::funcs::{self, without_no_value};
+use crate::schema::{SchemaError, has_schema, validate_values};
 use crate::session::{Mode, Session, World};
+use crate::stack::on_deep_stack;
 use crate::trace::template_error;
-use crate::values::{Table, table_to_template};
+use crate::values::{Nulls, Table, ValuesError, coalesce_shared, from_template};
 
 /// The release that templates see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,9 +44,23 @@ pub enum Action {
     Upgrade,
 }
 
+/// Whether values are held against the charts' schemas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Schemas {
+    /// They are.
+    #[default]
+    Check,
+    /// They are not.
+    Skip,
+}
+
 /// Options of a rendering.
 #[derive(Debug, Clone, Copy)]
 pub struct RenderOptions {
+    /// How nulls in values are treated.
+    pub nulls: Nulls,
+    /// Whether values are held against the charts' schemas.
+    pub schemas: Schemas,
     /// What templates may use.
     pub limits: Limits,
     /// Whether `required` and `fail` end the rendering.
@@ -56,6 +72,8 @@ pub struct RenderOptions {
 impl Default for RenderOptions {
     fn default() -> Self {
         RenderOptions {
+            nulls: Nulls::default(),
+            schemas: Schemas::default(),
             limits: Limits::default(),
             mode: Mode::Strict,
             missing_keys: MissingKey::Zero,
@@ -66,6 +84,12 @@ impl Default for RenderOptions {
 /// Why templates could not be rendered. The texts are Helm's.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RenderError {
+    /// Values do not fit the chart.
+    #[error(transparent)]
+    Values(#[from] ValuesError),
+    /// Values do not satisfy a schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// A template does not parse.
     #[error("parse error at ({file}:{line}): {problem}", problem = .message.rsplit(": ").next().unwrap_or(.message))]
     Parse {
@@ -96,8 +120,14 @@ impl From<ParseError> for RenderError {
     }
 }
 
-/// Rendered files by their full name, `app/templates/x.yaml`.
-pub type Rendered = BTreeMap<String, Vec<u8>>;
+/// What came out of the templates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rendered {
+    /// Rendered files by their full name, `app/templates/x.yaml`.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// What Helm would have logged about the values.
+    pub warnings: Vec<String>,
+}
 
 static VALUES: Named = Named {
     name: "common.Values",
@@ -193,69 +223,46 @@ struct Source<'c> {
     context: Map,
 }
 
-/// Renders every template of `chart` and the charts below it.
-///
-/// `values` are the coalesced values. The run happens on a thread of its own,
+/// Merges the values of the user with those of the chart, whose dependencies
+/// must have been processed, and renders every template of the chart and of the
+/// charts below it. The run happens on a thread of its own,
 /// because templates may nest deeply.
 ///
 /// # Errors
 /// [`RenderError`] of the first template that fails.
 pub fn render(
     chart: &Chart,
-    values: &Table,
+    user: &Table,
     release: &ReleaseInfo,
     capabilities: &Capabilities,
     world: World,
     options: &RenderOptions,
 ) -> Result<Rendered, RenderError> {
-    on_deep_stack(options.limits.depth, move || {
+    let outcome = on_deep_stack(options.limits.depth, move || {
         let session = Session::new(world, options.mode);
-        render_here(chart, values, release, capabilities, session, options)
-    })
-}
-
-/// Bytes of stack that one level of nesting may take.
-const STACK_PER_LEVEL: usize = if cfg!(debug_assertions) {
-    24 << 10
-} else {
-    6 << 10
-};
-
-/// Runs `body` with enough stack for `depth` levels.
-fn on_deep_stack<T: Send>(
-    depth: usize,
-    body: impl FnOnce() -> Result<T, RenderError> + Send,
-) -> Result<T, RenderError> {
-    let size = (4 << 20) + depth * STACK_PER_LEVEL;
-    let failed = |text: &str| RenderError::Exec {
-        text: text.to_owned(),
-        limit: None,
-    };
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .name("render".to_owned())
-            .stack_size(size)
-            .spawn_scoped(scope, body)
-            .map_err(|error| failed(&format!("cannot start the rendering thread: {error}")))?;
-        thread
-            .join()
-            .unwrap_or_else(|_| Err(failed("the rendering thread panicked")))
-    })
+        render_here(chart, user, release, capabilities, session, options)
+    });
+    outcome.unwrap_or_else(|text| Err(RenderError::Exec { text, limit: None }))
 }
 
 fn render_here(
     chart: &Chart,
-    values: &Table,
+    user: &Table,
     release: &ReleaseInfo,
     capabilities: &Capabilities,
     mut session: Session,
     options: &RenderOptions,
 ) -> Result<Rendered, RenderError> {
+    let mut rendered = Rendered::default();
+    let values = coalesce_shared(chart, user, options.nulls, &mut rendered.warnings)?;
+    if options.schemas == Schemas::Check && has_schema(chart) {
+        validate_values(chart, &from_template(&values))?;
+    }
     let shared = Shared {
         release: release_map(release),
         capabilities: capabilities.to_template(),
     };
-    let root_values = table_to_template(values, VALUES_TYPE);
+    let root_values = values.as_type(VALUES_TYPE);
     let mut sources = Vec::new();
     collect(
         chart,
@@ -274,7 +281,6 @@ fn render_here(
     for source in &sources {
         set.parse(&source.name, source.data, functions)?;
     }
-    let mut rendered = Rendered::new();
     let mut run = Run::new(Arc::new(set), functions, &mut session, options.limits);
     for source in &sources {
         let base = source.name.rsplit('/').next().unwrap_or_default();
@@ -301,7 +307,9 @@ fn render_here(
             limit: error.limit().cloned(),
             text: template_error(&error),
         })?;
-        rendered.insert(source.name.clone(), without_no_value(out));
+        rendered
+            .files
+            .insert(source.name.clone(), without_no_value(out));
     }
     drop(run);
     // Contexts of parents hold those of their children; values may hold each
@@ -349,7 +357,7 @@ fn collect<'c>(
     );
     for child in &chart.dependencies {
         let child_values = match values.get(child.name().as_bytes()) {
-            Some(Value::Map(map)) => map,
+            Some(Value::Map(map)) => map.as_type(VALUES_TYPE),
             _ => Map::typed(VALUES_TYPE, sluice_gotemplate::Entries::new()),
         };
         let inner = format!("{path}/charts/{}", child.name());

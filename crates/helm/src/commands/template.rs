@@ -15,10 +15,9 @@ use crate::funcs;
 use crate::manifest::{
     Crds, HookEvent, Notes, Output, collect, manifest_text, push_source, split_documents,
 };
-use crate::render::{Action, ReleaseInfo, RenderOptions, render};
-use crate::schema::validate_values;
+use crate::render::{Action, ReleaseInfo, RenderError, RenderOptions, Schemas, render};
 use crate::session::{Mode, Session};
-use crate::values::{Nulls, Table, coalesce};
+use crate::values::{Nulls, Table};
 
 /// Arguments of `helm template`.
 #[derive(Debug, Clone, Default, Args)]
@@ -93,7 +92,10 @@ pub(super) fn run(args: &TemplateArgs, env: &mut Environment<'_>) -> Done {
     }
     check_dependencies(&chart)?;
     check_release_name(&name)?;
-    let prepared = prepare(chart, &user, args, env)?;
+    let mut chart = chart;
+    let mut warnings = Vec::new();
+    process_dependencies(&mut chart, &user, Nulls::Helm4, &mut warnings)
+        .map_err(|e| CommandError(format!("chart dependencies processing failed: {e}")))?;
     let release = ReleaseInfo {
         name,
         namespace: args.install.namespace.clone(),
@@ -104,9 +106,12 @@ pub(super) fn run(args: &TemplateArgs, env: &mut Environment<'_>) -> Done {
             Action::Install
         },
     };
-    match outputs(&prepared, &release, &capabilities, args, env) {
-        Ok(output) => show(args, env, &prepared.chart, &release, &output),
-        Err((error, partial)) => {
+    match outputs(&chart, &user, &release, &capabilities, args, env) {
+        Ok(output) => show(args, env, &chart, &release, &output),
+        Err(Failed {
+            error, early: true, ..
+        }) => fail(error),
+        Err(Failed { error, partial, .. }) => {
             if !args.debug {
                 return fail(format!("{error}{SUFFIX}"));
             }
@@ -230,51 +235,33 @@ fn check_release_name(name: &str) -> Done {
     ))
 }
 
-/// A chart with its dependencies chosen and its values merged.
-struct Prepared {
-    chart: Chart,
-    values: Table,
+/// A rendering that failed.
+struct Failed {
+    error: String,
+    /// What was rendered before it failed.
+    partial: Option<String>,
+    /// Whether it failed before there was a release to speak of.
+    early: bool,
 }
-
-fn prepare(
-    mut chart: Chart,
-    user: &Table,
-    args: &TemplateArgs,
-    env: &mut Environment<'_>,
-) -> Result<Prepared, CommandError> {
-    let mut warnings = Vec::new();
-    process_dependencies(&mut chart, user, Nulls::Helm4, &mut warnings)
-        .map_err(|e| CommandError(format!("chart dependencies processing failed: {e}")))?;
-    let values = coalesce(&chart, user, Nulls::Helm4, &mut warnings)
-        .map_err(|e| CommandError(e.to_string()))?;
-    for warning in warnings {
-        writeln!(env.err, "level=WARN msg={}", quote(warning.as_bytes()))?;
-    }
-    if !args.skip_schema_validation {
-        validate_values(&chart, &values).map_err(|e| CommandError(e.to_string()))?;
-    }
-    Ok(Prepared { chart, values })
-}
-
-type Failed = (String, Option<String>);
 
 fn outputs(
-    prepared: &Prepared,
+    chart: &Chart,
+    user: &Table,
     release: &ReleaseInfo,
     capabilities: &Capabilities,
     args: &TemplateArgs,
     env: &Environment<'_>,
 ) -> Result<Output, Failed> {
-    let chart = &prepared.chart;
     let version = &capabilities.kube_version.normalized;
     if !chart.metadata.supports_kubernetes(version) {
-        return Err((
-            format!(
+        return Err(Failed {
+            error: format!(
                 "chart requires kubeVersion: {} which is incompatible with Kubernetes {}",
                 chart.metadata.kube_version, capabilities.kube_version.version
             ),
-            None,
-        ));
+            partial: None,
+            early: false,
+        });
     }
     let mut world = (env.world)();
     if !args.enable_dns {
@@ -285,13 +272,24 @@ fn outputs(
     }
     let rendered = render(
         chart,
-        &prepared.values,
+        user,
         release,
         capabilities,
         world,
-        &RenderOptions::default(),
+        &RenderOptions {
+            schemas: if args.skip_schema_validation {
+                Schemas::Skip
+            } else {
+                Schemas::Check
+            },
+            ..RenderOptions::default()
+        },
     )
-    .map_err(|error| (error.to_string(), None))?;
+    .map_err(|error| Failed {
+        early: matches!(error, RenderError::Values(_) | RenderError::Schema(_)),
+        error: error.to_string(),
+        partial: None,
+    })?;
     let notes = if args.render_subchart_notes {
         Notes::WithSubcharts
     } else {
@@ -299,12 +297,16 @@ fn outputs(
     };
     collect(chart, &rendered, notes).map_err(|error| {
         let mut blob = String::new();
-        for (name, content) in &rendered {
+        for (name, content) in &rendered.files {
             if !name.ends_with("NOTES.txt") && !content.trim_ascii().is_empty() {
                 push_source(&mut blob, name, &String::from_utf8_lossy(content));
             }
         }
-        (error.to_string(), Some(blob))
+        Failed {
+            error: error.to_string(),
+            partial: Some(blob),
+            early: false,
+        }
     })
 }
 

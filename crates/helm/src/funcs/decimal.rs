@@ -100,6 +100,15 @@ impl Decimal {
     }
 }
 
+/// Whether one number is a whole multiple of another, by their decimal texts.
+pub(crate) fn is_multiple(number: f64, of: f64) -> bool {
+    let (Some(number), Some(of)) = (Decimal::from_float(number), Decimal::from_float(of)) else {
+        return false;
+    };
+    let (x, y, _) = number.aligned(&of);
+    y.sign() != Sign::NoSign && (x % y).sign() == Sign::NoSign
+}
+
 fn ten_to(power: u32) -> BigInt {
     BigInt::from(10).pow(power)
 }

@@ -60,6 +60,18 @@ pub(crate) const TABLE: &[Entry] = &[
     }),
 ];
 
+/// Checks that a text is a URL or the relative form of one; Go's text if not.
+pub(crate) fn check(text: &str) -> Result<(), String> {
+    Url::parse(text)
+        .map(|_| ())
+        .map_err(|why| url_error(text, &why))
+}
+
+/// Whether a URL has a scheme.
+pub(crate) fn is_absolute(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| !url.scheme.is_empty())
+}
+
 fn url_error(text: &str, why: &str) -> String {
     format!("parse {}: {why}", quote(text.as_bytes()))
 }

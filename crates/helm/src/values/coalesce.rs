@@ -1,9 +1,13 @@
 //! User values over the defaults of a chart and of the charts below it.
+//!
+//! The work is done on shared maps, because the original shares: the tables
+//! inside of `global` are the same for a chart and for those below it, and what
+//! one of them drops or gains, the others drop or gain.
 
-use serde_json::Value as Json;
 use sluice_gotemplate::strconv::quote;
+use sluice_gotemplate::{ANY_MAP, Entries, Map, Str, Value};
 
-use super::{Table, show};
+use super::{Table, from_template, show_value, table_to_template, to_template};
 use crate::chart::Chart;
 
 /// How nulls are treated, which changed in Helm 4.2.
@@ -54,8 +58,20 @@ pub fn coalesce(
     nulls: Nulls,
     warnings: &mut Vec<String>,
 ) -> Result<Table, ValuesError> {
+    coalesce_shared(chart, user, nulls, warnings).map(|map| from_template(&map))
+}
+
+/// As [`coalesce`], with the maps shared as templates will see them.
+pub(crate) fn coalesce_shared(
+    chart: &Chart,
+    user: &Table,
+    nulls: Nulls,
+    warnings: &mut Vec<String>,
+) -> Result<Map, ValuesError> {
     let mut merger = Merger { nulls, warnings };
-    merger.chart(chart, user.clone(), "", Mode::Coalesce)
+    let values = table_to_template(user, ANY_MAP);
+    merger.chart(chart, &values, "", Mode::Coalesce)?;
+    Ok(values)
 }
 
 /// As [`coalesce`], but keeps nulls; import-values are taken from the result.
@@ -69,19 +85,21 @@ pub fn merge_with_chart(
     warnings: &mut Vec<String>,
 ) -> Result<Table, ValuesError> {
     let mut merger = Merger { nulls, warnings };
-    merger.chart(chart, user.clone(), "", Mode::Merge)
+    let values = table_to_template(user, ANY_MAP);
+    merger.chart(chart, &values, "", Mode::Merge)?;
+    Ok(from_template(&values))
 }
 
-/// Lays one table over another, keeping nulls (`merge`) as import-values and
-/// reused values do.
-pub fn coalesce_tables(over: Table, under: Table, warnings: &mut Vec<String>) -> Table {
+/// Lays one table over another, keeping nulls, as import-values and reused
+/// values do.
+pub fn coalesce_tables(over: &Table, under: &Table, warnings: &mut Vec<String>) -> Table {
     let mut merger = Merger {
         nulls: Nulls::Helm4,
         warnings,
     };
-    let mut result = over;
-    merger.tables(&mut result, under, "", Mode::Merge);
-    result
+    let result = table_to_template(over, ANY_MAP);
+    merger.tables(&result, &table_to_template(under, ANY_MAP), "", Mode::Merge);
+    from_template(&result)
 }
 
 fn joined(prefix: &str, key: &str) -> String {
@@ -93,13 +111,22 @@ fn joined(prefix: &str, key: &str) -> String {
 }
 
 /// Removes nulls at every depth of tables.
-fn without_nulls(table: &mut Table) {
-    table.retain(|_, value| !value.is_null());
-    for value in table.values_mut() {
-        if let Json::Object(inner) = value {
-            without_nulls(inner);
+fn drop_nulls(table: &Map) {
+    for (key, value) in table.snapshot() {
+        match value {
+            Value::Nil => {
+                table.remove(&key);
+            }
+            Value::Map(inner) => drop_nulls(&inner),
+            _ => {}
         }
     }
+}
+
+/// Copies one level; what is inside stays shared.
+fn shallow(table: &Map) -> Map {
+    let entries: Entries = table.snapshot().into_iter().collect();
+    Map::typed(ANY_MAP, entries)
 }
 
 impl Merger<'_> {
@@ -110,108 +137,102 @@ impl Merger<'_> {
     fn chart(
         &mut self,
         chart: &Chart,
-        values: Table,
+        values: &Map,
         prefix: &str,
         mode: Mode,
-    ) -> Result<Table, ValuesError> {
-        let mut values = values;
-        self.defaults(chart, &mut values, prefix, mode);
+    ) -> Result<(), ValuesError> {
+        self.defaults(chart, values, prefix, mode);
         let inner_prefix = joined(prefix, chart.name());
         for child in &chart.dependencies {
-            let mut inner = match values.remove(child.name()) {
-                None => Table::new(),
-                Some(Json::Object(inner)) => inner,
+            let name = child.name();
+            let inner = match values.get(name.as_bytes()) {
+                None => {
+                    let inner = Map::new();
+                    values.insert(name, inner.clone());
+                    inner
+                }
+                Some(Value::Map(inner)) => inner,
                 Some(other) => {
                     return Err(ValuesError::NotATable {
-                        chart: child.name().to_owned(),
+                        chart: name.to_owned(),
                         shown: bad_verb(&other),
                     });
                 }
             };
-            self.globals(&mut inner, &values, &inner_prefix);
-            let inner = self.chart(child, inner, &inner_prefix, mode)?;
-            values.insert(child.name().to_owned(), Json::Object(inner));
+            self.globals(&inner, values, &inner_prefix);
+            self.chart(child, &inner, &inner_prefix, mode)?;
         }
-        Ok(values)
+        Ok(())
     }
 
     /// Puts the chart's own defaults below the values.
-    fn defaults(&mut self, chart: &Chart, values: &mut Table, prefix: &str, mode: Mode) {
+    fn defaults(&mut self, chart: &Chart, values: &Map, prefix: &str, mode: Mode) {
         let prefix = joined(prefix, chart.name());
         let drops = mode == Mode::Coalesce && self.nulls == Nulls::Helm4;
-        for (key, default) in &chart.values {
-            let names_child = chart.dependencies.iter().any(|c| c.name() == key);
-            match values.get_mut(key) {
-                None => {
-                    let mut default = default.clone();
-                    if drops {
-                        if default.is_null() {
-                            continue;
-                        }
-                        if let Json::Object(table) = &mut default {
-                            without_nulls(table);
-                        }
-                    }
-                    values.insert(key.clone(), default);
+        for (name, default) in &chart.values {
+            let key = Str::from(name.as_str());
+            let default = to_template(default);
+            let Some(own) = values.get(&key) else {
+                match &default {
+                    Value::Nil if drops => continue,
+                    Value::Map(table) if drops => drop_nulls(table),
+                    _ => {}
                 }
-                Some(Json::Null) if mode == Mode::Coalesce => {
-                    values.remove(key);
+                values.insert(key, default);
+                continue;
+            };
+            match (own, default) {
+                (Value::Nil, _) if mode == Mode::Coalesce => {
+                    values.remove(&key);
                 }
-                Some(Json::Object(own)) => match default {
-                    Json::Object(default) => {
-                        let mode = if names_child { Mode::Merge } else { mode };
-                        let mut default = default.clone();
-                        if drops && mode == Mode::Coalesce {
-                            without_nulls(&mut default);
-                        }
-                        let mut taken = std::mem::take(own);
-                        self.tables(&mut taken, default, &joined(&prefix, key), mode);
-                        values.insert(key.clone(), Json::Object(taken));
+                (Value::Map(own), Value::Map(default)) => {
+                    let names_child = chart.dependencies.iter().any(|c| c.name() == name);
+                    let mode = if names_child { Mode::Merge } else { mode };
+                    if drops && mode == Mode::Coalesce {
+                        drop_nulls(&default);
                     }
-                    Json::Null => {}
-                    _ => self.warn(format!(
-                        "warning: skipped value for {prefix}.{key}: Not a table."
-                    )),
-                },
-                Some(_) => {}
+                    self.tables(&own, &default, &joined(&prefix, name), mode);
+                }
+                (Value::Map(_), Value::Nil) => {}
+                (Value::Map(_), _) => self.warn(format!(
+                    "warning: skipped value for {prefix}.{name}: Not a table."
+                )),
+                _ => {}
             }
         }
     }
 
     /// Puts `under` below `over`.
-    fn tables(&mut self, over: &mut Table, under: Table, prefix: &str, mode: Mode) {
-        let mut under = under;
+    fn tables(&mut self, over: &Map, under: &Map, prefix: &str, mode: Mode) {
         // A null on top hides what is below it, wherever that came from.
-        let nulled: Vec<(String, bool)> = over
-            .iter()
-            .filter(|(_, value)| value.is_null())
-            .map(|(key, _)| (key.clone(), under.get(key).is_some_and(|v| !v.is_null())))
-            .collect();
-        for (key, had_value) in nulled {
-            under.remove(&key);
-            let drops = mode == Mode::Coalesce && (had_value || self.nulls == Nulls::Helm3);
-            if drops {
-                over.remove(&key);
+        let mut hidden: Vec<(Str, bool)> = Vec::new();
+        for (key, value) in over.snapshot() {
+            if value.is_nil() {
+                let below = under.get(&key);
+                hidden.push((key.clone(), below.is_some_and(|v| !v.is_nil())));
+                under.insert(key, Value::Nil);
             }
         }
-        for (key, value) in under {
-            let path = joined(prefix, &key);
-            match (over.get_mut(&key), value) {
-                (None, value) => {
-                    over.insert(key, value);
+        for (key, value) in under.snapshot() {
+            let path = joined(prefix, &key.to_text());
+            match (over.get(&key), value) {
+                (Some(Value::Nil), _) if mode == Mode::Coalesce => {
+                    let had_value = hidden.iter().any(|(k, had)| *k == key && *had);
+                    if had_value || self.nulls == Nulls::Helm3 {
+                        over.remove(&key);
+                    }
                 }
-                (Some(Json::Object(inner)), Json::Object(below)) => {
-                    let mut taken = std::mem::take(inner);
-                    self.tables(&mut taken, below, &path, mode);
-                    over.insert(key, Json::Object(taken));
+                (None, value) => over.insert(key, value),
+                (Some(Value::Map(inner)), Value::Map(below)) => {
+                    self.tables(&inner, &below, &path, mode);
                 }
-                (Some(_), value @ Json::Object(_)) => self.warn(format!(
+                (Some(_), value @ Value::Map(_)) => self.warn(format!(
                     "warning: cannot overwrite table with non table for {path} ({})",
-                    show(&value)
+                    show_value(&value)
                 )),
-                (Some(Json::Object(_)), value) if !value.is_null() => self.warn(format!(
+                (Some(Value::Map(_)), value) if !value.is_nil() => self.warn(format!(
                     "warning: destination for {path} is a table. Ignoring non-table value ({})",
-                    show(&value)
+                    show_value(&value)
                 )),
                 (Some(_), _) => {}
             }
@@ -219,10 +240,10 @@ impl Merger<'_> {
     }
 
     /// Hands the globals of `parent` down to `child`; the parent's win.
-    fn globals(&mut self, child: &mut Table, parent: &Table, prefix: &str) {
-        let mut own = match child.get("global") {
-            None => Table::new(),
-            Some(Json::Object(own)) => own.clone(),
+    fn globals(&mut self, child: &Map, parent: &Map, prefix: &str) {
+        let own = match child.get(b"global") {
+            None => Map::new(),
+            Some(Value::Map(own)) => own,
             Some(_) => {
                 self.warn(
                     "warning: skipping globals because destination global is not a table."
@@ -231,10 +252,9 @@ impl Merger<'_> {
                 return;
             }
         };
-        let empty = Table::new();
-        let handed = match parent.get("global") {
-            None => &empty,
-            Some(Json::Object(handed)) => handed,
+        let handed = match parent.get(b"global") {
+            None => Map::new(),
+            Some(Value::Map(handed)) => handed,
             Some(_) => {
                 self.warn(
                     "warning: skipping globals because source global is not a table.".to_owned(),
@@ -242,44 +262,38 @@ impl Merger<'_> {
                 return;
             }
         };
-        for (key, value) in handed {
-            match (value, own.get(key)) {
-                (Json::Object(table), Some(Json::Object(below))) => {
-                    let mut merged = table.clone();
-                    let below = below.clone();
-                    self.tables(&mut merged, below, &joined(prefix, key), Mode::Merge);
-                    own.insert(key.clone(), Json::Object(merged));
+        for (key, value) in handed.snapshot() {
+            match (value, own.get(&key)) {
+                (Value::Map(table), Some(Value::Map(below))) => {
+                    let merged = shallow(&table);
+                    self.tables(
+                        &merged,
+                        &below,
+                        &joined(prefix, &key.to_text()),
+                        Mode::Merge,
+                    );
+                    own.insert(key, merged);
                 }
-                (Json::Object(_), Some(_)) => self.warn(format!(
+                (Value::Map(_), Some(_)) => self.warn(format!(
                     "Conflict: cannot merge map onto non-map for {}. Skipping.",
-                    quote(key.as_bytes())
+                    quote(&key)
                 )),
-                (Json::Object(table), None) => {
-                    own.insert(key.clone(), Json::Object(table.clone()));
-                }
-                (_, Some(Json::Object(_))) => {
+                (Value::Map(table), None) => own.insert(key, shallow(&table)),
+                (_, Some(Value::Map(_))) => {
                     self.warn(format!("key {key} is table. Skipping"));
                 }
-                (value, _) => {
-                    own.insert(key.clone(), value.clone());
-                }
+                (value, _) => own.insert(key, value),
             }
         }
-        child.insert("global".to_owned(), Json::Object(own));
+        child.insert("global", own);
     }
 }
 
 /// Go's complaint about `%t` with something that is no boolean.
-fn bad_verb(value: &Json) -> String {
-    match value {
-        Json::Bool(b) => b.to_string(),
-        other => {
-            let value = super::to_template(other);
-            sluice_gotemplate::printing::sprintf(b"%t", &[value], 1 << 16)
-                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-                .unwrap_or_default()
-        }
-    }
+fn bad_verb(value: &Value) -> String {
+    sluice_gotemplate::printing::sprintf(b"%t", std::slice::from_ref(value), 1 << 16)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -287,6 +301,7 @@ mod tests {
     use super::super::read_table;
     use super::*;
     use crate::chart::{File, load_files};
+    use serde_json::Value as Json;
 
     fn chart(values: &str, children: &[(&str, &str)]) -> Chart {
         let mut files = vec![

@@ -12,6 +12,7 @@ use sluice_gotemplate::printing::sprint_value;
 use sluice_gotemplate::{ANY_MAP, Map, Type, Value};
 use sluice_yaml::{Dialect, Limits};
 
+pub(crate) use coalesce::coalesce_shared;
 pub use coalesce::{Nulls, ValuesError, coalesce, coalesce_tables, merge_with_chart};
 pub use set::{SetError, SetKind, set_json, set_literal, set_values, set_values_from};
 
@@ -161,9 +162,40 @@ pub(crate) fn table_to_template(table: &Table, of: Type) -> Map {
     Map::typed(of, entries)
 }
 
-/// Prints a value as Go's `%v`, for warnings.
+/// Converts a map of templates back; integers stay integers.
+pub(crate) fn from_template(map: &Map) -> Table {
+    map.snapshot()
+        .into_iter()
+        .map(|(key, value)| (key.to_string(), json_of(&value)))
+        .collect()
+}
+
+fn json_of(value: &Value) -> Json {
+    match value {
+        Value::Bool(b) => Json::Bool(*b),
+        Value::Int(_, n) => Json::Number(Number::from(*n)),
+        Value::Uint(_, n) => Json::Number(Number::from(*n)),
+        Value::Float(f) => Number::from_f64(*f).map_or(Json::Null, Json::Number),
+        Value::Str(s) => Json::String(s.to_string()),
+        Value::List(list) => Json::Array(list.items().iter().map(json_of).collect()),
+        Value::Map(map) => Json::Object(from_template(map)),
+        Value::Nil | Value::Complex(..) | Value::Bytes(_) | Value::Object(_) => Json::Null,
+    }
+}
+
+/// Returns the name of a value's Go type.
+pub(crate) fn show_type(json: &Json) -> String {
+    to_template(json).type_name()
+}
+
+/// Prints a value as Go's `%v`.
 pub(crate) fn show(json: &Json) -> String {
-    sprint_value(&to_template(json), 1 << 16)
+    show_value(&to_template(json))
+}
+
+/// Prints a value as Go's `%v`, for warnings.
+pub(crate) fn show_value(value: &Value) -> String {
+    sprint_value(value, 1 << 16)
         .map(|text| text.to_string())
         .unwrap_or_default()
 }
