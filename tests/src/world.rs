@@ -34,11 +34,13 @@ pub struct World {
 
 enum Running {
     Up(Box<Session>),
-    Processes {
-        cluster: Box<Cluster>,
-        source: Process,
-        kustomize: Process,
-    },
+    Processes(Box<Separate>),
+}
+
+struct Separate {
+    cluster: Cluster,
+    source: Process,
+    kustomize: Process,
 }
 
 impl World {
@@ -112,11 +114,11 @@ impl World {
         request(&git_repositories(&client, "flux-system"), "flux-system").await?;
         Ok(Self {
             client,
-            running: Running::Processes {
-                cluster: Box::new(cluster),
+            running: Running::Processes(Box::new(Separate {
+                cluster,
                 source,
                 kustomize,
-            },
+            })),
         })
     }
 
@@ -127,14 +129,10 @@ impl World {
     pub async fn stop(self) -> anyhow::Result<()> {
         match self.running {
             Running::Up(session) => session.end().await,
-            Running::Processes {
-                cluster,
-                source,
-                kustomize,
-            } => {
-                kustomize.stop().await?;
-                source.stop().await?;
-                cluster.stop().await;
+            Running::Processes(separate) => {
+                separate.kustomize.stop().await?;
+                separate.source.stop().await?;
+                separate.cluster.stop().await;
             }
         }
         Ok(())
@@ -153,7 +151,7 @@ impl World {
         delete: &[&str],
     ) -> anyhow::Result<String> {
         let revision = tree.commit(message, write, delete)?;
-        if let Running::Processes { .. } = self.running {
+        if let Running::Processes(_) = self.running {
             request(
                 &git_repositories(&self.client, "flux-system"),
                 "flux-system",

@@ -14,23 +14,24 @@ use serde_json::json;
 use sluice_apiserver::Server;
 
 async fn client(server: &Server) -> Client {
-    let kubeconfig = Kubeconfig::from_yaml(&server.kubeconfig()).unwrap();
+    let kubeconfig = Kubeconfig::from_yaml(&server.kubeconfig()).expect("a kubeconfig");
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
-        .unwrap();
-    Client::try_from(config).unwrap()
+        .expect("a usable kubeconfig");
+    Client::try_from(config).expect("a client")
 }
 
 async fn start() -> (Server, Client) {
     let server = Server::start(sluice_apiserver::Config::default())
         .await
-        .unwrap();
+        .expect("the server starts");
     let client = client(&server).await;
     (server, client)
 }
 
 fn config_map(name: &str, text: &str) -> ConfigMap {
-    serde_json::from_value(json!({"metadata": {"name": name}, "data": {"text": text}})).unwrap()
+    serde_json::from_value(json!({"metadata": {"name": name}, "data": {"text": text}}))
+        .expect("a ConfigMap")
 }
 
 #[tokio::test]
@@ -169,15 +170,16 @@ async fn define(client: &Client, schema: serde_json::Value) -> Api<DynamicObject
             }],
         },
     });
-    let definition: CustomResourceDefinition = serde_json::from_value(definition).unwrap();
+    let definition: CustomResourceDefinition =
+        serde_json::from_value(definition).expect("a definition");
     definitions
         .create(&PostParams::default(), &definition)
         .await
-        .unwrap();
+        .expect("it is accepted");
     let established = conditions::is_crd_established();
     await_condition(definitions, "widgets.example.com", established)
         .await
-        .unwrap();
+        .expect("it is served");
     let kind = ApiResource {
         group: "example.com".into(),
         version: "v1".into(),

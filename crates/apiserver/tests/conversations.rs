@@ -283,7 +283,7 @@ impl Player {
                 Some(until) => match until.split_once('=') {
                     Some((path, wanted)) => match at(&value, path) {
                         Value::String(text) => text == wanted,
-                        other => other.to_string() == wanted,
+                        other => *other == wanted,
                     },
                     None => code.to_string() == until,
                 },

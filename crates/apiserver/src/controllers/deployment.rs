@@ -188,7 +188,7 @@ impl Rollout<'_> {
             self.recreate(&mut sets, new)?
         };
         if !changed {
-            self.clean_up(&mut sets, new)?;
+            self.clean_up(&sets, new)?;
         }
         self.write_status(&sets, new)
     }
@@ -503,7 +503,7 @@ impl Rollout<'_> {
     }
 
     /// Forgets the oldest revisions beyond the limit once the rollout is complete.
-    fn clean_up(&self, sets: &mut Vec<Set>, new: Option<usize>) -> Result<()> {
+    fn clean_up(&self, sets: &[Set], new: Option<usize>) -> Result<()> {
         let limit = self.value["spec"]["revisionHistoryLimit"]
             .as_i64()
             .unwrap_or(10)

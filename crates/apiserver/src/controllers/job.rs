@@ -143,8 +143,8 @@ pub(super) fn reconcile(cx: &Context<'_>, key: &str) -> Outcome {
         };
         for _ in running..room {
             create_pod(cx, &job, &pods)?;
-            running += 1;
         }
+        running = running.max(room);
         if let Some(left) = left.filter(|left| *left > 0) {
             next = Next::After(Duration::from_secs(left as u64));
         } else if let Some(deadline) = deadline {

@@ -219,11 +219,9 @@ impl Controllers {
             "pods" => self.pod_changed(change),
             "nodes" => self.nodes_changed(),
             "clusterroles.rbac.authorization.k8s.io" => self.queue.add((Kind::Roles, "".into())),
-            "events" if change.kind == ChangeKind::Put => {
-                if !self.events_watched {
-                    self.events_watched = true;
-                    self.queue.add((Kind::Events, "".into()));
-                }
+            "events" if change.kind == ChangeKind::Put && !self.events_watched => {
+                self.events_watched = true;
+                self.queue.add((Kind::Events, "".into()));
             }
             "persistentvolumeclaims" => self.claim_changed(object),
             "endpoints" | "endpointslices.discovery.k8s.io"

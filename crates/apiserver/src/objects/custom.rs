@@ -51,7 +51,7 @@ impl<'a> CustomKind<'a> {
         let status = self.resource.has_status();
         let members = value.as_object().into_iter().flatten();
         let counted = |key: &str| {
-            !matches!(key, "metadata" | "apiVersion" | "kind") && !(status && key == "status")
+            !matches!(key, "metadata" | "apiVersion" | "kind") && (key != "status" || !status)
         };
         members
             .filter(|(key, _)| counted(key))

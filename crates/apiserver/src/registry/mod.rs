@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::store::{Object, Store, Table};
 
-pub use custom::{Column, Custom, ScalePaths};
+pub use custom::{Column, Custom};
 
 /// A kind that a subresource reads or writes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,9 +31,12 @@ pub enum StoreError {
     Object(PathBuf, String),
 }
 
+/// The tables by name, each with the version of its last change and its objects by key.
+type Tables = BTreeMap<Arc<str>, (u64, BTreeMap<Arc<str>, Arc<Object>>)>;
+
 /// What the file held.
 pub(super) struct Loaded {
-    pub tables: BTreeMap<Arc<str>, (u64, BTreeMap<Arc<str>, Arc<Object>>)>,
+    pub tables: Tables,
     pub version: u64,
     pub log: Log,
 }
@@ -65,7 +68,7 @@ pub(super) fn load(path: &Path) -> Result<Loaded, StoreError> {
         redb::DatabaseError::DatabaseAlreadyOpen => StoreError::Busy(path.to_owned()),
         error => failed(error.into()),
     })?;
-    let mut tables: BTreeMap<Arc<str>, (u64, BTreeMap<Arc<str>, Arc<Object>>)> = BTreeMap::new();
+    let mut tables = Tables::new();
     let mut version = 1;
     let write = database
         .begin_write()

@@ -26,8 +26,8 @@ use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
 pub use disk::StoreError;
-pub use object::{Object, Owner, key};
-pub use table::{Change, ChangeKind, Expired, Snapshot, Table};
+pub use object::{Object, key};
+pub use table::{Change, ChangeKind, Table};
 
 /// What a write expects to find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,6 +260,7 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use super::table::Snapshot;
     use super::*;
     use serde_json::json;
 

@@ -85,15 +85,6 @@ impl Selector {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
-    /// The name, where only one can match.
-    pub fn name(&self) -> Option<&str> {
-        let found = self
-            .fields
-            .iter()
-            .find(|(path, _, equal)| path == "metadata.name" && *equal)?;
-        Some(&found.1)
-    }
-
     /// Whether the object is selected.
     pub fn matches(&self, object: &Object) -> bool {
         self.matches_labels(|key| object.label(key)) && self.matches_fields(object)
