@@ -17,7 +17,6 @@ use sluice_artifact::{Fetched as Download, Fetcher, Tree};
 use sluice_runtime::controller::jittered;
 use sluice_runtime::events::{Notice, Recorder};
 use sluice_runtime::informer::{ObjectKey, Store};
-use sluice_runtime::metrics::{Metrics, ObjectLabels};
 use sluice_runtime::patch;
 use sluice_runtime::queue::Queue;
 
@@ -72,6 +71,18 @@ impl Stores {
             SourceKind::Bucket => of(&self.bucket, key, |o| o.status.clone()?.artifact),
             SourceKind::ExternalArtifact => of(&self.external, key, |o| o.status.clone()?.artifact),
             SourceKind::Other(_) => Source::Absent,
+        }
+    }
+
+    /// Waits until a source is as `is_it` says.
+    pub async fn until(&self, reference: &Reference, is_it: impl Fn(&Source) -> bool) {
+        let look = || is_it(&self.source(reference)).then_some(());
+        match reference.kind {
+            SourceKind::GitRepository => self.git.until(look).await,
+            SourceKind::OciRepository => self.oci.until(look).await,
+            SourceKind::Bucket => self.bucket.until(look).await,
+            SourceKind::ExternalArtifact => self.external.until(look).await,
+            SourceKind::Other(_) => std::future::pending().await,
         }
     }
 }
@@ -138,7 +149,6 @@ pub struct Edge {
     remotes: Remotes,
     settings: Settings,
     recorder: Recorder,
-    metrics: Arc<Metrics>,
     queue: Arc<Queue<ObjectKey>>,
     registry: Arc<Registry<Memory>>,
 }
@@ -165,8 +175,6 @@ pub struct Parts {
     pub settings: Settings,
     /// Where notices go.
     pub recorder: Recorder,
-    /// Measurements.
-    pub metrics: Arc<Metrics>,
     /// What is due.
     pub queue: Arc<Queue<ObjectKey>>,
     /// What is remembered.
@@ -187,7 +195,6 @@ impl Edge {
             remotes: parts.remotes,
             settings: parts.settings,
             recorder: parts.recorder,
-            metrics: parts.metrics,
             queue: parts.queue,
             registry: parts.registry,
         })
@@ -316,24 +323,17 @@ fn root_of(ks: &Kustomization) -> String {
     )
 }
 
-/// How often a download that takes its time looks whether it is still wanted.
-const LOOK: Duration = Duration::from_millis(50);
-
 impl Edge {
     /// Waits until the source of `ks` has another artifact, or the same at another address. The retries of a
     /// download from a server that is gone would otherwise hold back what has replaced it.
     async fn moved_on(&self, ks: &Kustomization, artifact: &Artifact) {
-        let mut look = tokio::time::interval(LOOK);
-        loop {
-            look.tick().await;
-            if let Source::Artifact(now) = self.stores.source(&Reference::of(ks))
-                && (now.url != artifact.url || now.digest != artifact.digest)
-            {
-                // Its change may have been told before this turn began.
-                self.queue.add(ObjectKey::of(ks));
-                return;
-            }
-        }
+        let has_moved = |source: &Source| match source {
+            Source::Artifact(now) => now.url != artifact.url || now.digest != artifact.digest,
+            Source::Absent | Source::Empty => false,
+        };
+        self.stores.until(&Reference::of(ks), has_moved).await;
+        // Its change may have been told before this turn began.
+        self.queue.add(ObjectKey::of(ks));
     }
 }
 
@@ -537,13 +537,5 @@ impl World for Edge {
             interval,
             self.settings.args.common.interval_jitter_percentage,
         )
-    }
-
-    fn forget(&self, key: &ObjectKey) {
-        self.metrics.forget_object(&ObjectLabels {
-            kind: "Kustomization".to_owned(),
-            name: key.name.clone(),
-            namespace: key.namespace.clone(),
-        });
     }
 }
