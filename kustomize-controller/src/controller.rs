@@ -32,12 +32,14 @@ use crate::cluster::admission::Policies;
 use crate::cluster::mapper::Mapper;
 use crate::cluster::remote::{Allowed, Remotes};
 use crate::cluster::watch::Observer;
-use crate::edge::{Edge, Parts, Stores, after_expression, wake_dependents};
+use crate::depends::AfterExpression;
+use crate::edge::{Edge, Parts};
 use crate::reconcile::{Memory, Reconciler};
 use crate::registry::Registry;
 use crate::settings::{Args, CONTROLLER, GATES, Gates, Settings};
 use crate::source::Reference;
 use crate::status::is_ready;
+use crate::stores::{Stores, wake_dependents};
 
 /// The reconciled kind as logs and metrics name it.
 const KIND: Kind = Kind {
@@ -75,7 +77,7 @@ impl Triggers {
             Change::Updated { .. } => {}
             Change::Deleted(_) => self.queue.add(key.clone()),
         }
-        let after = after_expression(&self.settings);
+        let after = AfterExpression::of(self.settings.gates);
         wake_dependents(&key, &self.stores, &self.registry, &self.queue, after);
     }
 

@@ -10,19 +10,18 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use kube::{Api, Client};
 use sluice_api::artifact::Artifact;
 use sluice_api::key::KUSTOMIZE_STATUS_MANAGER;
-use sluice_api::kustomize::{Kustomization, KustomizationStatus, SourceKind, ValuesKind};
-use sluice_api::source::{Bucket, ExternalArtifact, GitRepository, OciRepository};
+use sluice_api::kustomize::{Kustomization, KustomizationStatus, ValuesKind};
 use sluice_artifact::fetch::Options;
 use sluice_artifact::{Fetched as Download, Fetcher, Tree};
 use sluice_runtime::controller::jittered;
 use sluice_runtime::events::{Notice, Recorder};
-use sluice_runtime::informer::{ObjectKey, Store};
+use sluice_runtime::informer::ObjectKey;
 use sluice_runtime::patch;
 use sluice_runtime::queue::Queue;
 
 use crate::cluster::remote::Remotes;
 use crate::cluster::{Identity, Live};
-use crate::depends::{self, AfterExpression};
+use crate::depends::AfterExpression;
 use crate::desired::files::Files;
 use crate::desired::variables::{Loaded, Variables};
 use crate::desired::{self, Built};
@@ -31,61 +30,11 @@ use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::source::{Reference, Source};
 use crate::status::OWNED;
+use crate::stores::{Stores, wake_dependents};
 use crate::world::{Fetched, World};
 
 /// Longest time that reading one object may take.
 const DEADLINE: Duration = Duration::from_secs(30);
-
-/// The local copies of the kinds that are watched.
-#[derive(Debug, Clone, Default)]
-pub struct Stores {
-    /// What is reconciled.
-    pub kustomizations: Store<Kustomization>,
-    /// Sources.
-    pub git: Store<GitRepository>,
-    /// Sources.
-    pub oci: Store<OciRepository>,
-    /// Sources.
-    pub bucket: Store<Bucket>,
-    /// Sources.
-    pub external: Store<ExternalArtifact>,
-}
-
-impl Stores {
-    /// What is known of a source.
-    pub fn source(&self, reference: &Reference) -> Source {
-        fn of<K>(
-            store: &Store<K>,
-            key: &ObjectKey,
-            artifact: impl Fn(&K) -> Option<Artifact>,
-        ) -> Source {
-            match store.get(key) {
-                None => Source::Absent,
-                Some(object) => artifact(&object).map_or(Source::Empty, Source::Artifact),
-            }
-        }
-        let key = &reference.key;
-        match reference.kind {
-            SourceKind::GitRepository => of(&self.git, key, |o| o.status.clone()?.artifact),
-            SourceKind::OciRepository => of(&self.oci, key, |o| o.status.clone()?.artifact),
-            SourceKind::Bucket => of(&self.bucket, key, |o| o.status.clone()?.artifact),
-            SourceKind::ExternalArtifact => of(&self.external, key, |o| o.status.clone()?.artifact),
-            SourceKind::Other(_) => Source::Absent,
-        }
-    }
-
-    /// Waits until a source is as `is_it` says.
-    pub async fn until(&self, reference: &Reference, is_it: impl Fn(&Source) -> bool) {
-        let look = || is_it(&self.source(reference)).then_some(());
-        match reference.kind {
-            SourceKind::GitRepository => self.git.until(look).await,
-            SourceKind::OciRepository => self.oci.until(look).await,
-            SourceKind::Bucket => self.bucket.until(look).await,
-            SourceKind::ExternalArtifact => self.external.until(look).await,
-            SourceKind::Other(_) => std::future::pending().await,
-        }
-    }
-}
 
 /// Downloads artifacts. A digest is taken from memory only for an address that it was had from: a
 /// source whose artifact is not where it says must not look healthy.
@@ -272,45 +221,6 @@ async fn within<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Res
     }
 }
 
-/// Wakes the Kustomizations that wait for one and are ready to go now, or said that it was missing. Of dependencies that this process does not know nothing can be said here.
-pub fn wake_dependents(
-    key: &ObjectKey,
-    stores: &Stores,
-    registry: &Registry<Memory>,
-    queue: &Queue<ObjectKey>,
-    after: AfterExpression,
-) {
-    if stores.kustomizations.get(key).is_none() {
-        return;
-    }
-    for (dependent, told) in registry.waiting_for(key) {
-        let Some(ks) = stores.kustomizations.get(&dependent) else {
-            continue;
-        };
-        let Source::Artifact(artifact) = stores.source(&Reference::of(&ks)) else {
-            continue;
-        };
-        let found = |key: &ObjectKey| stores.kustomizations.get(key).ok_or_else(String::new);
-        let is_news = match depends::check(&ks, &artifact.revision, after, found) {
-            // Not every step of the other one is worth a write, but that it exists is.
-            depends::Verdict::NotReady { on, .. } => on == *key && told.contains("' not found: "),
-            depends::Verdict::Ready | depends::Verdict::Invalid(_) => true,
-        };
-        if is_news {
-            registry.trigger(&dependent, &format!("Kustomization/{key}"));
-            queue.add(dependent);
-        }
-    }
-}
-
-/// Which checks follow a true expression.
-pub fn after_expression(settings: &Settings) -> AfterExpression {
-    match settings.gates.additive_cel_dependency_check {
-        true => AfterExpression::BuiltIn,
-        false => AfterExpression::Nothing,
-    }
-}
-
 /// The directory that a Kustomization's files would be unpacked in: the same for each run.
 fn root_of(ks: &Kustomization) -> String {
     let mut hasher = DefaultHasher::new();
@@ -481,14 +391,9 @@ impl World for Edge {
         };
         written.metadata.managed_fields = None;
         self.stores.kustomizations.learn(written.clone());
+        let after = AfterExpression::of(self.settings.gates);
         let key = ObjectKey::of(&written);
-        wake_dependents(
-            &key,
-            &self.stores,
-            &self.registry,
-            &self.queue,
-            after_expression(&self.settings),
-        );
+        wake_dependents(&key, &self.stores, &self.registry, &self.queue, after);
         Ok(Some(Arc::new(written)))
     }
 

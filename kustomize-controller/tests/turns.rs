@@ -400,6 +400,22 @@ async fn a_kind_that_the_cluster_does_not_know_fails_before_anything_is_written(
 }
 
 #[tokio::test(start_paused = true)]
+async fn objects_of_a_kind_that_is_gone_are_gone_with_it() {
+    let fake = fake(json!({}));
+    fake.publish("r1", vec![config_map("a", "1"), widget("w")]);
+    let reconciler = fake.reconciler(&[]);
+    fake.settle(&reconciler, PATIENCE).await;
+    fake.notices();
+    fake.remove("Widget/apps/w");
+    fake.state().unknown.insert("Widget".into());
+    fake.publish("r2", vec![config_map("a", "1")]);
+    reconciler.registry.trigger(&key(), "test");
+    fake.settle(&reconciler, PATIENCE).await;
+    assert_eq!(fake.notices()[0], "Progressing: Widget/apps/w deleted");
+    assert_eq!(fake.inventory(), ["apps_a__ConfigMap"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_follows_when_the_kustomization_is_gone() {
     let fake = fake(json!({}));
     fake.publish("r1", vec![config_map("a", "1")]);

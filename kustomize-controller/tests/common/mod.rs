@@ -270,11 +270,12 @@ impl Target for Fake {
     }
 
     async fn preferred(&self, group: &str, kind: &str) -> Result<Gvk, Refusal> {
-        Ok(Gvk {
+        let gvk = Gvk {
             group: group.to_owned(),
             version: "v1".to_owned(),
             kind: kind.to_owned(),
-        })
+        };
+        self.scope(&gvk).await.map(|_| gvk)
     }
 
     async fn observe(&self, _: &[Gvk]) {}
