@@ -157,7 +157,7 @@ impl Comparison<'_> {
         };
         let live = match self.target.get(&item.gvk, &item.id).await {
             Ok(live) => live,
-            Err(refusal) if refusal.is_not_found() => None,
+            Err(refusal) if has_no_place(&refusal) => None,
             Err(refusal) => return Err(says(refusal)),
         };
         let live_switches = live.as_ref().map(Switches::of);
@@ -177,7 +177,7 @@ impl Comparison<'_> {
         let Some(mut live) = live else {
             return match dry {
                 Ok(_) => Ok(Fate::Created),
-                Err(refusal) if refusal.is_not_found() && brought.brings_ground_of(item) => {
+                Err(refusal) if has_no_place(&refusal) && brought.brings_ground_of(item) => {
                     Ok(Fate::Created)
                 }
                 Err(refusal) => Err(says(refusal)),
@@ -303,6 +303,11 @@ impl<'a> Brought<'a> {
         let kind = (item.gvk.group.clone(), item.gvk.kind.clone());
         self.namespaces.contains(item.id.namespace.as_str()) || self.kinds.contains(&kind)
     }
+}
+
+/// Whether the server has no place for an object: no namespace, or no such kind.
+fn has_no_place(refusal: &Refusal) -> bool {
+    refusal.is_not_found() || refusal.is_unknown_kind()
 }
 
 /// What of an object people compare: everything but what the server writes.

@@ -333,6 +333,28 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_build_says_file_and_line() {
+        let files = files::tests::tree(&[
+            ("app/kustomization.yaml", "resources: [base]"),
+            ("app/base/kustomization.yaml", "resources: [a.yaml]"),
+            (
+                "app/base/a.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}}\n",
+            ),
+        ]);
+        let ks: Kustomization = serde_json::from_value(json!({"metadata": {"name": "app", "namespace": "flux"},
+            "spec": {"interval": "1h", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "a"}}}))
+        .unwrap();
+        let dir = files.resolve("app");
+        let error = build(&ks, files, &dir, None).unwrap_err();
+        assert!(
+            error.starts_with("kustomize build failed: accumulating resources: "),
+            "{error}"
+        );
+        assert!(error.ends_with(" (app/base/a.yaml:3)"), "{error}");
+    }
+
+    #[test]
     fn an_object_without_identity_is_refused() {
         let error = seal(
             vec![json!({"kind": "ConfigMap", "metadata": {"name": "a"}})],

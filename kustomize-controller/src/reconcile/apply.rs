@@ -7,9 +7,9 @@ use sluice_api::event::Severity;
 use sluice_api::inventory::ObjectId;
 use sluice_api::reason;
 use sluice_objects::change::{self, Change};
-use sluice_objects::object::Gvk;
+use sluice_objects::object::{Gvk, subject};
 use sluice_objects::stage::Stage;
-use sluice_objects::wait::{Failing, Verdict, judge, timeout_text};
+use sluice_objects::wait::{Failing, Verdict, judge, pending, timeout_text};
 use sluice_runtime::controller::Next;
 use tokio::time::Instant;
 
@@ -141,11 +141,16 @@ impl<W: World> Reconciler<W> {
                         .find(|item| item.id == *id)
                         .map(|item| item.gvk.clone())
                 };
-                let going = report
+                let going: Vec<_> = report
                     .going
                     .into_iter()
                     .filter_map(|id| Some((gvk_of(&id)?, id)))
                     .collect();
+                let names: Vec<_> = going.iter().map(|(_, id)| subject(id)).collect();
+                tracing::info!(
+                    waiting_for = names.join(", "),
+                    "objects that are recreated have not gone yet"
+                );
                 return Ended::Parked(Wait::Gone(going));
             }
             if stage.is_awaited()
@@ -205,7 +210,11 @@ impl<W: World> Reconciler<W> {
             Verdict::Pending => {
                 let until = match waited {
                     Wait::Stage(which, until) if *which == stage => *until,
-                    _ => Instant::now() + STAGE_TIMEOUT,
+                    _ => {
+                        let waiting_for = pending(&awaited);
+                        tracing::info!(waiting_for, "the next stage waits for this one");
+                        Instant::now() + STAGE_TIMEOUT
+                    }
                 };
                 match until <= Instant::now() {
                     true => failed(timeout_text(&awaited)),
