@@ -1,5 +1,7 @@
 //! `toToml` and `fromToml`, after BurntSushi/toml.
 
+mod write;
+
 use sluice_gotemplate::strconv::format_float;
 use sluice_gotemplate::{ANY_MAP, CallError, List, Map, Serial, Type, Value};
 
@@ -8,6 +10,7 @@ use super::dates::time_value;
 use super::gotime::{Zone, parse as parse_time};
 use super::jsontext::error_map;
 use super::{Entry, fail, fixed};
+use write::encode;
 
 /// How deep tables and arrays may nest.
 const MAX_DEPTH: usize = 200;
@@ -30,216 +33,6 @@ pub(crate) const TABLE: &[Entry] = &[
 ];
 
 // Writing.
-
-/// A table in the order in which it is written.
-type Table = Vec<(String, Value)>;
-
-fn encode(value: &Value) -> Result<String, CallError> {
-    let mut writer = Writer { out: String::new() };
-    if is_table_array(value) {
-        return fail("toml: top-level values must be Go maps or structs");
-    }
-    match as_table(value) {
-        Some(table) => writer.table(&[], &table, 0)?,
-        None => match value {
-            Value::Nil => return fail("reflect: call of reflect.Value.Type on zero Value"),
-            other => writer.element(other, 0)?,
-        },
-    }
-    Ok(writer.out)
-}
-
-struct Writer {
-    out: String,
-}
-
-fn as_table(value: &Value) -> Option<Table> {
-    match value {
-        Value::Map(map) => Some(
-            map.snapshot()
-                .into_iter()
-                .map(|(key, value)| (key.to_string(), value))
-                .collect(),
-        ),
-        Value::Object(object) => match object.serial() {
-            Serial::Value(inner @ Value::Map(_)) => as_table(&inner),
-            Serial::Value(_) => None,
-            Serial::Fields(fields) => Some(
-                fields
-                    .into_iter()
-                    .map(|(key, value)| (key.to_owned(), value))
-                    .collect(),
-            ),
-        },
-        _ => None,
-    }
-}
-
-/// Whether a list is written as `[[…]]`.
-fn is_table_array(value: &Value) -> bool {
-    match value {
-        Value::List(list) => {
-            !list.items().is_empty() && list.items().iter().all(|item| as_table(item).is_some())
-        }
-        _ => false,
-    }
-}
-
-fn bare_or_quoted(key: &str) -> String {
-    let bare = !key.is_empty()
-        && key
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if bare { key.to_owned() } else { quoted(key) }
-}
-
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\x08' => out.push_str("\\b"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\x0c' => out.push_str("\\f"),
-            '\r' => out.push_str("\\r"),
-            c if c < ' ' || c == '\x7f' => out.push_str(&format!("\\u{:04x}", c as u32)),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
-impl Writer {
-    fn indent(&mut self, depth: usize) {
-        self.out.push_str(&"  ".repeat(depth.saturating_sub(1)));
-    }
-
-    /// Plain keys first, then tables, each sorted.
-    fn table(&mut self, path: &[String], table: &Table, depth: usize) -> Result<(), CallError> {
-        if depth > MAX_DEPTH {
-            return fail("toml: value nests too deeply");
-        }
-        let (tables, plain): (Vec<_>, Vec<_>) = table
-            .iter()
-            .filter(|(_, value)| !value.is_nil())
-            .partition(|(_, value)| as_table(value).is_some() || is_table_array(value));
-        for (key, value) in plain {
-            self.indent(path.len() + 1);
-            self.out.push_str(&bare_or_quoted(key));
-            self.out.push_str(" = ");
-            self.element(value, depth + 1)?;
-            self.out.push('\n');
-        }
-        for (key, value) in tables {
-            let mut inner = path.to_vec();
-            inner.push(bare_or_quoted(key));
-            match value {
-                Value::List(list) => {
-                    for item in list.items() {
-                        if let Some(item) = as_table(item) {
-                            self.blank_line();
-                            self.indent(inner.len());
-                            self.out.push_str(&format!("[[{}]]\n", inner.join(".")));
-                            self.table(&inner, &item, depth + 1)?;
-                        }
-                    }
-                }
-                other => {
-                    if let Some(inner_table) = as_table(other) {
-                        if inner.len() == 1 {
-                            self.blank_line();
-                        }
-                        self.indent(inner.len());
-                        self.out.push_str(&format!("[{}]\n", inner.join(".")));
-                        self.table(&inner, &inner_table, depth + 1)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn blank_line(&mut self) {
-        if !self.out.is_empty() {
-            self.out.push('\n');
-        }
-    }
-
-    fn element(&mut self, value: &Value, depth: usize) -> Result<(), CallError> {
-        if depth > MAX_DEPTH {
-            return fail("toml: value nests too deeply");
-        }
-        match value {
-            Value::Nil => return fail("toml: cannot encode array with nil element"),
-            Value::Bool(b) => self.out.push_str(if *b { "true" } else { "false" }),
-            Value::Int(_, n) => match value.own_text() {
-                Some(text) => self.out.push_str(&quoted(&text)),
-                None => self.out.push_str(&n.to_string()),
-            },
-            Value::Uint(_, n) => self.out.push_str(&n.to_string()),
-            Value::Float(f) => self.out.push_str(&match *f {
-                f if f.is_nan() => "nan".to_owned(),
-                f if f == f64::INFINITY => "+inf".to_owned(),
-                f if f == f64::NEG_INFINITY => "-inf".to_owned(),
-                f => {
-                    let text = format_float(f);
-                    if text.contains(['e', '.']) {
-                        text
-                    } else {
-                        text + ".0"
-                    }
-                }
-            }),
-            Value::Complex(..) => return fail("unsupported type: complex128"),
-            Value::Str(s) => self.out.push_str(&quoted(&s.to_text())),
-            Value::Bytes(bytes) => {
-                let items: Vec<String> = bytes.iter().map(u8::to_string).collect();
-                self.out.push_str(&format!("[{}]", items.join(", ")));
-            }
-            Value::List(list) => {
-                self.out.push('[');
-                for (i, item) in list.items().iter().enumerate() {
-                    if i > 0 {
-                        self.out.push_str(", ");
-                    }
-                    self.element(item, depth + 1)?;
-                }
-                self.out.push(']');
-            }
-            Value::Map(_) => self.inline(&as_table(value).unwrap_or_default(), depth)?,
-            Value::Object(object) => match object.serial() {
-                Serial::Value(Value::Str(s)) if object.named().name == "time.Time" => {
-                    self.out.push_str(&s.to_text());
-                }
-                Serial::Value(other) => self.element(&other, depth + 1)?,
-                Serial::Fields(_) => match as_table(value) {
-                    Some(table) => self.inline(&table, depth)?,
-                    None => return fail("unsupported type"),
-                },
-            },
-        }
-        Ok(())
-    }
-
-    fn inline(&mut self, table: &Table, depth: usize) -> Result<(), CallError> {
-        self.out.push('{');
-        for (i, (key, value)) in table.iter().filter(|(_, v)| !v.is_nil()).enumerate() {
-            if i > 0 {
-                self.out.push_str(", ");
-            }
-            self.out.push_str(&bare_or_quoted(key));
-            self.out.push_str(" = ");
-            self.element(value, depth + 1)?;
-        }
-        self.out.push('}');
-        Ok(())
-    }
-}
-
-// Reading.
 
 fn decode(text: &str) -> Result<Map, String> {
     let mut reader = Reader {
@@ -441,12 +234,15 @@ impl Reader<'_> {
             let part = match self.peek() {
                 Some('"') => self.basic_string()?,
                 Some('\'') => self.literal_string()?,
-                Some(c) if c == end && end == '=' => {
-                    return self.error("unexpected '=': key name appears blank");
+                found if found.is_none_or(|c| c == end) => {
+                    return self.error(match (end, path.is_empty()) {
+                        ('=', true) => "unexpected '=': key name appears blank",
+                        ('=', false) => "unexpected '='",
+                        _ => "unexpected end of table name (table names cannot be empty)",
+                    });
                 }
-                Some(c) if c == end => {
-                    return self
-                        .error("unexpected end of table name (table names cannot be empty)");
+                Some('.') if path.is_empty() && end == '=' => {
+                    return self.error("unexpected '.': keys cannot start with a '.'");
                 }
                 _ => {
                     let length = self
@@ -455,11 +251,12 @@ impl Reader<'_> {
                         .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
                         .count();
                     if length == 0 {
-                        let found = self.shown("end of file");
-                        return self.error(format!(
-                            "invalid character at start of key: {}",
-                            found.trim_matches('\'')
-                        ));
+                        let found = self.shown("");
+                        let wanted = match end {
+                            '=' => "expected '.' or '='",
+                            _ => "expected '.' or ']' to end table name",
+                        };
+                        return self.error(format!("{wanted}, but got {found} instead"));
                     }
                     let bare = self.rest()[..length].to_owned();
                     self.at += length;
@@ -475,7 +272,6 @@ impl Reader<'_> {
     }
 
     fn pair(&mut self, table: &Map, prefix: &str, depth: usize) -> Read<()> {
-        let outer = std::mem::take(&mut self.last_key);
         let path = self.key('=')?;
         self.blanks();
         if self.peek().is_none() {
@@ -485,6 +281,7 @@ impl Reader<'_> {
             let found = self.shown("");
             return self.error(format!("expected '.' or '=', but got {found} instead"));
         }
+        let outer = std::mem::take(&mut self.last_key);
         let whole = path.join(".");
         self.last_key = if prefix.is_empty() {
             whole
@@ -836,42 +633,4 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tables_are_written_as_burntsushi_writes_them() {
-        let value = Value::map([
-            ("a", Value::Float(1.0)),
-            (
-                "b",
-                Value::map([
-                    ("c", Value::int(2)),
-                    ("d", Value::map([("e", Value::from("x\ny"))])),
-                ]),
-            ),
-            ("l", Value::list(vec![Value::int(1), Value::from("a")])),
-            ("n", Value::Nil),
-            (
-                "t",
-                Value::list(vec![Value::map([("k", Value::Bool(true))])]),
-            ),
-        ]);
-        assert_eq!(
-            encode(&value).expect("encodes"),
-            "a = 1.0\nl = [1, \"a\"]\n\n[b]\n  c = 2\n  [b.d]\n    e = \"x\\ny\"\n\n[[t]]\n  k = true\n"
-        );
-    }
-
-    #[test]
-    fn texts_read_into_tables() {
-        let map = decode("a = 1\n[b.c]\nd = \"x\"\n[[e]]\nf = [1, 2.5]\n[[e]]\n").expect("reads");
-        assert!(matches!(map.get(b"a"), Some(Value::Int(_, 1))));
-        assert!(matches!(map.get(b"e"), Some(Value::List(l)) if l.items().len() == 2));
-        assert_eq!(
-            decode("a = ").expect_err("no value"),
-            "toml: line 1 (last key \"a\"): unexpected EOF; expected value"
-        );
-        assert!(decode("a = 1\na = 2").is_err());
-    }
-}
+mod tests;
