@@ -16,6 +16,7 @@ const ENGINES: &[&str] = &[
     "crates/helm",
     "crates/kustomize",
     "crates/objects",
+    "crates/openpgp",
     "crates/schema",
     "crates/version",
     "crates/yaml",

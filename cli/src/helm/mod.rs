@@ -12,6 +12,7 @@ mod package;
 mod repositories;
 mod show;
 mod template;
+mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -77,6 +78,8 @@ enum HelmCommand {
     Dependency(dependency::DependencyCommand),
     /// Pack chart folders into archives
     Package(package::PackageArgs),
+    /// Check who vouches for an archive
+    Verify(verify::VerifyArgs),
 }
 
 /// A command that failed: the text behind `Error: `.
@@ -190,6 +193,7 @@ impl HelmCommand {
             HelmCommand::Show(command) => command.run(env),
             HelmCommand::Dependency(command) => command.run(env),
             HelmCommand::Package(args) => args.run(env),
+            HelmCommand::Verify(args) => args.run(env),
         }
     }
 }

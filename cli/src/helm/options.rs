@@ -9,6 +9,7 @@ use sluice_helm::values::{
     SetKind, Table, merge_tables, read_values, set_json, set_literal, set_values, set_values_from,
 };
 
+use super::verify::{self, KeyringOptions};
 use super::{Done, Environment, HelmError, fail, repositories};
 
 /// Where values come from.
@@ -133,6 +134,11 @@ pub(crate) struct ChartOptions {
     /// Address of the repository that has the chart
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) repo: String,
+    /// Check who vouches for the archive before it is used
+    #[arg(long)]
+    verify: bool,
+    #[command(flatten)]
+    keyring: KeyringOptions,
     #[command(flatten)]
     pub(crate) download: DownloadOptions,
 }
@@ -154,10 +160,18 @@ impl ChartOptions {
         let reference = reference.trim();
         let path = Path::new(reference);
         if self.repo.is_empty() && path.exists() {
+            if self.verify {
+                verify::check(path, &self.keyring)?;
+            }
             return Ok(load_chart(path)?);
         }
         if reference.starts_with(['/', '.']) && self.repo.is_empty() {
             return fail(format!("path {reference:?} not found"));
+        }
+        if self.verify {
+            return fail(
+                "only archives on disk can be verified; have the chart and its .prov first",
+            );
         }
         let fetcher = repositories::Fetcher::new(&self.download)?;
         let bytes = if !self.repo.is_empty() {

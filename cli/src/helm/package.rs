@@ -6,10 +6,12 @@ use clap::Args;
 use sluice_helm::chart::write_archive;
 use sluice_helm::disk::{load_chart, write_file};
 use sluice_helm::package::archive_name;
+use sluice_helm::provenance;
 use sluice_helm::template::check_dependencies;
 use sluice_version::Version;
 
 use super::options::DownloadOptions;
+use super::verify::KeyringOptions;
 use super::{Done, Environment, HelmError, fail, now};
 
 /// Arguments of `helm package`.
@@ -30,6 +32,17 @@ pub(crate) struct PackageArgs {
     /// Download dependencies first
     #[arg(short = 'u', long)]
     dependency_update: bool,
+    /// Write a provenance file beside the archive
+    #[arg(long)]
+    sign: bool,
+    /// Whose key signs: part of the user id
+    #[arg(long, default_value = "", hide_default_value = true)]
+    key: String,
+    /// File with the passphrase of the key, `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    keyring: KeyringOptions,
     #[command(flatten)]
     download: DownloadOptions,
 }
@@ -42,6 +55,9 @@ impl PackageArgs {
     pub(crate) fn run(&self, env: &mut Environment<'_>) -> Done {
         if self.paths.is_empty() {
             return fail("need at least one argument, the path to the chart");
+        }
+        if self.sign && self.key.is_empty() {
+            return fail("--key is required for signing a package");
         }
         for path in &self.paths {
             let path = std::path::absolute(path)?;
@@ -74,12 +90,40 @@ impl PackageArgs {
             other => other.to_owned(),
         };
         let archive = destination.join(archive_name(&chart));
-        write_file(&archive, &write_archive(&chart, now())?)?;
+        let bytes = write_archive(&chart, now())?;
+        write_file(&archive, &bytes)?;
+        if self.sign {
+            let (seconds, _) = now();
+            let text = provenance::sign(
+                &chart.metadata,
+                &archive_name(&chart),
+                &bytes,
+                &self.keyring.read()?,
+                &self.key,
+                &self.passphrase()?,
+                u64::try_from(seconds).unwrap_or(0),
+            )?;
+            let beside = PathBuf::from(format!("{}.prov", archive.display()));
+            write_file(&beside, text.as_bytes())?;
+        }
         writeln!(
             env.out,
             "Successfully packaged chart and saved it to: {}",
             archive.display()
         )?;
         Ok(())
+    }
+
+    fn passphrase(&self) -> Done<String> {
+        let text = match &self.passphrase_file {
+            None => String::new(),
+            Some(path) if path == Path::new("-") => {
+                let mut line = String::new();
+                std::io::stdin().read_line(&mut line)?;
+                line
+            }
+            Some(path) => std::fs::read_to_string(path)?,
+        };
+        Ok(text.lines().next().unwrap_or_default().to_owned())
     }
 }

@@ -274,3 +274,52 @@ fn a_chart_with_missing_dependencies_is_not_packed() {
         Some("found in Chart.yaml, but missing in charts/ directory: loc")
     );
 }
+
+#[test]
+fn archives_are_signed_and_verified() {
+    let folder = lay_out(&[("c/Chart.yaml", CHART)]);
+    let keys = |name: &str| {
+        let data = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../crates/openpgp/src/testdata/"
+        );
+        format!("{data}{name}")
+    };
+    let (secret, public) = (keys("secret.gpg"), keys("public.gpg"));
+    let (chart, out) = (path(&folder, "c"), path(&folder, "out"));
+    let sign = [
+        "package",
+        &chart,
+        "-d",
+        &out,
+        "--sign",
+        "--keyring",
+        &secret,
+        "--key",
+    ];
+    let ran = run_in(folder.path(), &[&sign[..], &["Nobody"]].concat());
+    assert_eq!(ran.error.as_deref(), Some("private key not found"));
+    let ran = run_in(folder.path(), &[&sign[..], &["Helm Signer"]].concat());
+    assert_eq!(ran.error, None);
+    let archive = path(&folder, "out/c-0.1.0.tgz");
+    let verify = ["verify", &archive, "--keyring", &public];
+    let ran = run_in(folder.path(), &verify);
+    assert_eq!(ran.error, None);
+    assert!(
+        ran.out
+            .starts_with("Signed by: Helm Signer <signer@example.com>\nUsing Key With ")
+    );
+    let ran = run_in(
+        folder.path(),
+        &["show", "chart", &archive, "--verify", "--keyring", &public],
+    );
+    assert_eq!(ran.error, None);
+    let mut bytes = std::fs::read(&archive).expect("an archive");
+    bytes.push(0);
+    std::fs::write(&archive, bytes).expect("writes");
+    let ran = run_in(folder.path(), &verify);
+    assert!(
+        ran.error
+            .is_some_and(|e| e.starts_with("sha256 sum does not match for c-0.1.0.tgz: "))
+    );
+}

@@ -11,6 +11,7 @@ pub mod lint;
 mod manifest;
 mod ordered;
 pub mod package;
+pub mod provenance;
 pub mod release;
 mod render;
 pub mod schema;
