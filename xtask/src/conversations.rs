@@ -89,6 +89,7 @@ fn now() -> Duration {
 /// Waits for the start of a second; returns it.
 fn next_second() -> u64 {
     let rest = 1_000_000_000 - u64::from(now().subsec_nanos());
+    // sleeps because: the clock is what is waited for
     std::thread::sleep(Duration::from_nanos(rest) + Duration::from_millis(5));
     now().as_secs()
 }
@@ -218,6 +219,7 @@ impl Server {
             path.starts_with("/api/v1/namespaces/") && path.matches('/').count() == 4;
         let gone = is_namespace
             || (0..100).any(|_| {
+                // sleeps because: a server that only answers questions is asked
                 std::thread::sleep(Duration::from_millis(20));
                 self.call("GET", path, content, None)
                     .is_ok_and(|(code, ..)| code == 404)
@@ -280,6 +282,7 @@ impl Server {
         }
         if let Some(path) = step["wait"].as_str() {
             let ready = (0..200).any(|_| {
+                // sleeps because: a server that only answers questions is asked
                 std::thread::sleep(Duration::from_millis(50));
                 self.call("GET", path, content, None)
                     .is_ok_and(|(code, ..)| code == 200)

@@ -1,5 +1,6 @@
 //! Generators and checks of the repository, run as `cargo xtask COMMAND`.
 
+mod bench;
 mod conversations;
 mod crds;
 mod e2e;
@@ -16,6 +17,9 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(about = "Generators and checks of the repository")]
 enum Command {
+    /// Measures, beside the peers where there are any
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Records the conversations of `crates/schema` with a running kube-apiserver
     Conversations(conversations::Args),
     /// Writes the CRDs of `api/` to `manifests/crds/`, checks or compares them
@@ -42,6 +46,7 @@ enum Command {
 /// What the command's own module says.
 pub fn main() -> anyhow::Result<()> {
     match Command::parse() {
+        Command::Bench(bench) => bench::run(&bench),
         Command::Conversations(args) => conversations::run(&args),
         Command::Crds(args) => crds::run(&args),
         Command::E2e(args) => e2e::run(&args),
