@@ -124,34 +124,23 @@ impl Observer {
         }
     }
 
-    /// Whose fields are taken over.
-    pub fn managers(&self) -> &Managers {
-        &self.managers
+    /// The watch over a kind, if there is one.
+    fn of(&self, gvk: &Gvk) -> Option<Arc<Watched>> {
+        let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
+        kinds.get(gvk).cloned()
     }
 
-    /// How many kinds are watched, and how many objects are known.
-    pub fn size(&self) -> (usize, usize) {
-        let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
-        (
-            kinds.len(),
-            kinds
-                .values()
-                .map(|watched| watched.known().objects.len())
-                .sum(),
-        )
+    /// The watch over a kind, if it knows all objects.
+    fn synced(&self, gvk: &Gvk) -> Option<Arc<Watched>> {
+        self.of(gvk)
+            .filter(|watched| *watched.state.borrow() == State::Synced)
     }
 
     /// Begins to watch the kinds that are not watched yet, and waits until all have listed or failed to.
     pub async fn watch(self: &Arc<Self>, kinds: &[Gvk], mapper: &Mapper) {
         let mut waiting = Vec::new();
         for gvk in kinds {
-            let known = self
-                .kinds
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(gvk)
-                .cloned();
-            let watched = match known {
+            let watched = match self.of(gvk) {
                 Some(watched) => Some(watched),
                 None => self.start(gvk, mapper).await,
             };
@@ -218,14 +207,7 @@ impl Observer {
     /// Takes over the answer to an own write, so that the next decision sees it even if the watch is
     /// slower. What the watch has already gone beyond is ignored.
     pub fn learn(&self, gvk: &Gvk, live: &Value) {
-        let watched = self
-            .kinds
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(gvk)
-            .cloned();
-        let Some(watched) = watched.filter(|watched| *watched.state.borrow() == State::Synced)
-        else {
+        let Some(watched) = self.synced(gvk) else {
             return;
         };
         let observed = observe(live, Depth::of(gvk), &self.managers, jiff::Timestamp::now());
@@ -246,14 +228,7 @@ impl Observer {
 
     /// What is known of an object.
     pub fn seen(&self, gvk: &Gvk, id: &ObjectId) -> Seen {
-        let watched = self
-            .kinds
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(gvk)
-            .cloned();
-        let Some(watched) = watched.filter(|watched| *watched.state.borrow() == State::Synced)
-        else {
+        let Some(watched) = self.synced(gvk) else {
             return Seen::Unknown;
         };
         let known = watched.known();

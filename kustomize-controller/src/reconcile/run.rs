@@ -31,6 +31,7 @@ use crate::gate::Pass;
 use crate::plan::{Item, Seen, Takeover, Trust};
 use crate::prune::prune;
 use crate::registry::Attention;
+use crate::source::{Reference, Source};
 use crate::status::{Draft, Outcome, Step};
 use crate::timing;
 use crate::world::{Fetched, World};
@@ -39,6 +40,10 @@ use crate::world::{Fetched, World};
 const TELL_AFTER: Duration = Duration::from_secs(2);
 /// A wait shows in the status in any case after this.
 const TELL_ANYWAY_AFTER: Duration = Duration::from_secs(15);
+
+/// Time until the first look at objects that are being recreated, and between the later ones.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const LATER_LOOK: Duration = Duration::from_secs(2);
 
 /// How a run ended badly.
 struct Failed {
@@ -96,9 +101,17 @@ impl<W: World> Reconciler<W> {
     pub(super) async fn run(&self, cx: &mut Cx<'_>, pass: Pass) -> Next {
         cx.memory.told_blocked = None;
         cx.memory.due = Due::Never;
-        // What changes from here on is looked at when the run ends.
-        cx.entry.shared().attention = Attention::None;
+        {
+            let mut shared = cx.entry.shared();
+            // What changes from here on is looked at when the run ends.
+            shared.attention = Attention::None;
+            shared.attempting = Some(pass.artifact.revision.clone());
+        }
         self.registry.block(&cx.entry, None);
+        // A source that moved on before the line above was not told of: the status speaks of another run.
+        if self.is_superseded(&cx.ks, &pass) {
+            return self.now_again(cx);
+        }
         let parked = cx
             .memory
             .run
@@ -109,6 +122,14 @@ impl<W: World> Reconciler<W> {
         }
         let run = parked.unwrap_or_else(|| Box::new(Run::new(&cx.ks, pass)));
         self.go_on(cx, run).await
+    }
+
+    /// Whether the source has another revision than the one that passed the gate.
+    fn is_superseded(&self, ks: &Kustomization, pass: &Pass) -> bool {
+        match self.world.source(&Reference::of(ks)) {
+            Source::Artifact(now) => now.revision != pass.artifact.revision,
+            Source::Absent | Source::Empty => false,
+        }
     }
 
     /// Looks again at what a parked run waits for.
@@ -124,7 +145,7 @@ impl<W: World> Reconciler<W> {
                 for (gvk, id) in &going {
                     if !matches!(target.get(gvk, id).await, Ok(None)) {
                         run.wait = Wait::Gone(going);
-                        return self.park(cx, run, Duration::from_secs(2));
+                        return self.park(cx, run, LATER_LOOK);
                     }
                 }
                 self.go_on(cx, run).await
@@ -161,7 +182,8 @@ impl<W: World> Reconciler<W> {
                     Wait::Stage(_, until) => {
                         until.saturating_duration_since(Instant::now()).min(POLL)
                     }
-                    _ => Duration::from_secs(2),
+                    // Most go at once, and may have gone before their changes were attended to.
+                    _ => FIRST_LOOK,
                 };
                 run.wait = wait;
                 self.park(cx, run, delay)
@@ -534,6 +556,8 @@ impl<W: World> Reconciler<W> {
         mut wait: HealthWait,
         target: &W::Target,
     ) -> Next {
+        // From before the look on, so that no change falls between it and the wait.
+        cx.entry.shared().attention = Attention::All;
         let objects = cx.entry.shared().objects.clone();
         let mut polled = std::mem::take(&mut cx.memory.polled);
         let awaited = self
