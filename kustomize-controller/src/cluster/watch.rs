@@ -469,3 +469,51 @@ impl Resource for Whole {
         &mut self.metadata
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http::{Request, Response};
+    use kube::client::Body;
+
+    use super::*;
+
+    /// A cluster that answers every request with this status, and counts.
+    fn refusing(status: u16, asked: Arc<AtomicUsize>) -> Client {
+        let service = tower::service_fn(move |_: Request<Body>| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            let body = serde_json::json!({"kind": "Status", "status": "Failure", "message": "no",
+                "reason": "No", "code": status});
+            let answer = Response::builder().status(status);
+            let answer = answer.body(Body::from(body.to_string().into_bytes()));
+            async { Ok::<_, Infallible>(answer.unwrap()) }
+        });
+        Client::new(service, "default")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_over_a_kind_that_is_gone_ends_and_one_that_is_refused_goes_on() {
+        for (status, goes_on) in [(404, false), (403, true)] {
+            let asked = Arc::new(AtomicUsize::new(0));
+            let client = refusing(status, asked.clone());
+            let mapper = Mapper::new(client.clone());
+            let listener: Listener = Arc::new(|_, _, _| {});
+            let stop = CancellationToken::new();
+            let observer = Arc::new(Observer::new(client, Managers::default(), listener, stop));
+            let gvk = Gvk::new("v1", "ConfigMap").unwrap();
+            observer.watch(std::slice::from_ref(&gvk), &mapper).await;
+            assert_eq!(observer.seen(&gvk, &ObjectId::default()), Seen::Unknown);
+            assert!(observer.of(&gvk).is_some());
+            tokio::time::sleep(Duration::from_secs(900)).await;
+            assert_eq!(observer.of(&gvk).is_some(), goes_on);
+            let before = asked.load(Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(900)).await;
+            assert_eq!(asked.load(Ordering::Relaxed) > before, goes_on);
+            // Whoever needs the kind again begins again.
+            observer.watch(std::slice::from_ref(&gvk), &mapper).await;
+            assert!(observer.of(&gvk).is_some() && asked.load(Ordering::Relaxed) > before);
+        }
+    }
+}

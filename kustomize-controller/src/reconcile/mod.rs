@@ -16,6 +16,7 @@
 mod apply;
 mod finalize;
 mod health;
+mod outcome;
 mod run;
 
 use std::collections::{BTreeMap, HashMap};
