@@ -202,6 +202,48 @@ struct ReadError {
     text: String,
 }
 
+/// What the objects hold that `postBuild.substituteFrom` names, in its order.
+pub async fn load(client: &Client, ks: &Kustomization) -> Vec<Loaded> {
+    let namespace = ks.metadata.namespace.as_deref().unwrap_or_default();
+    let references = ks
+        .spec
+        .post_build
+        .iter()
+        .flat_map(|post_build| &post_build.substitute_from);
+    let mut loaded = Vec::new();
+    for reference in references {
+        let data: Result<BTreeMap<String, String>, ReadError> = match reference.kind {
+            ValuesKind::ConfigMap => {
+                let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+                within(api.get(&reference.name))
+                    .await
+                    .map(|map| map.data.unwrap_or_default())
+            }
+            _ => {
+                let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+                let text = |(key, value): (String, k8s_openapi::ByteString)| {
+                    (key, String::from_utf8_lossy(&value.0).into_owned())
+                };
+                let secret = within(api.get(&reference.name)).await;
+                secret.map(|secret| {
+                    secret
+                        .data
+                        .unwrap_or_default()
+                        .into_iter()
+                        .map(text)
+                        .collect()
+                })
+            }
+        };
+        loaded.push(match data {
+            Ok(data) => Loaded::Found(data),
+            Err(error) if error.is_absent => Loaded::Missing(error.text),
+            Err(error) => Loaded::Failed(error.text),
+        });
+    }
+    loaded
+}
+
 /// Waits for an answer, but not forever.
 async fn within<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ReadError> {
     match tokio::time::timeout(DEADLINE, request).await {
@@ -298,44 +340,7 @@ impl World for Edge {
     }
 
     async fn load(&self, ks: &Kustomization) -> Vec<Loaded> {
-        let namespace = ks.metadata.namespace.as_deref().unwrap_or_default();
-        let references = ks
-            .spec
-            .post_build
-            .iter()
-            .flat_map(|post_build| &post_build.substitute_from);
-        let mut loaded = Vec::new();
-        for reference in references {
-            let data: Result<BTreeMap<String, String>, ReadError> = match reference.kind {
-                ValuesKind::ConfigMap => {
-                    let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
-                    within(api.get(&reference.name))
-                        .await
-                        .map(|map| map.data.unwrap_or_default())
-                }
-                _ => {
-                    let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-                    let text = |(key, value): (String, k8s_openapi::ByteString)| {
-                        (key, String::from_utf8_lossy(&value.0).into_owned())
-                    };
-                    let secret = within(api.get(&reference.name)).await;
-                    secret.map(|secret| {
-                        secret
-                            .data
-                            .unwrap_or_default()
-                            .into_iter()
-                            .map(text)
-                            .collect()
-                    })
-                }
-            };
-            loaded.push(match data {
-                Ok(data) => Loaded::Found(data),
-                Err(error) if error.is_absent => Loaded::Missing(error.text),
-                Err(error) => Loaded::Failed(error.text),
-            });
-        }
-        loaded
+        load(&self.client, ks).await
     }
 
     async fn connect(&self, ks: &Kustomization) -> Result<Live, String> {

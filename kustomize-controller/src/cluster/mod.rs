@@ -9,6 +9,8 @@ pub mod mapper;
 pub mod remote;
 pub mod watch;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::Future;
 
 use futures::StreamExt as _;
@@ -217,4 +219,30 @@ pub trait Target: Send + Sync {
         namespace: &str,
         selector: &str,
     ) -> impl Future<Output = Result<Vec<Value>, Refusal>> + Send;
+}
+
+/// Where the kinds of objects are, by group and kind: as the CRDs among the objects say, else as the
+/// cluster does. Kinds that neither knows are left out; the server says so when such an object is
+/// applied.
+///
+/// # Errors
+/// The cluster could not be asked.
+pub async fn scopes<T: Target>(
+    target: &T,
+    objects: &[Value],
+) -> Result<HashMap<(String, String), Scope>, Refusal> {
+    let mut scopes = crate::desired::defined_scopes(objects);
+    for gvk in objects.iter().filter_map(Gvk::of) {
+        let key = (gvk.group.clone(), gvk.kind.clone());
+        if let Entry::Vacant(entry) = scopes.entry(key) {
+            match target.scope(&gvk).await {
+                Ok(scope) => {
+                    entry.insert(scope);
+                }
+                Err(refusal) if refusal.is_unknown_kind() => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+    }
+    Ok(scopes)
 }

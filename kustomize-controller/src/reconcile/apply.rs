@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{Cx, Reconciler, Revisions, Wait, health};
 use crate::act::{Act, Done, Failure};
-use crate::cluster::Target;
+use crate::cluster::{Target, scopes};
 use crate::desired::{self, Built};
 use crate::plan::{Admission, Applied, Item, Policy, Takeover, Trust, plan};
 use crate::registry::{Attention, Kept};
@@ -362,23 +362,8 @@ impl<W: World> Reconciler<W> {
         target: &W::Target,
         built: Built,
     ) -> Result<Vec<Item>, String> {
-        let mut scopes = desired::defined_scopes(&built.objects);
-        for object in &built.objects {
-            let Some(gvk) = Gvk::of(object) else {
-                continue;
-            };
-            let key = (gvk.group.clone(), gvk.kind.clone());
-            if let std::collections::hash_map::Entry::Vacant(entry) = scopes.entry(key) {
-                match target.scope(&gvk).await {
-                    Ok(scope) => {
-                        entry.insert(scope);
-                    }
-                    // The server says so when the object is applied.
-                    Err(refusal) if refusal.is_unknown_kind() => {}
-                    Err(refusal) => return Err(refusal.to_string()),
-                }
-            }
-        }
+        let scopes = scopes(target, &built.objects).await;
+        let scopes = scopes.map_err(|refusal| refusal.to_string())?;
         let scope = |gvk: &Gvk| scopes.get(&(gvk.group.clone(), gvk.kind.clone())).copied();
         desired::items(&cx.ks, built.objects, &self.settings.custom_kinds, scope)
             .map_err(|error| error.to_string())
