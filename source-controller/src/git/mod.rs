@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod include;
 pub mod pass;
 pub mod reconcile;
+mod remote;
 pub mod verify;
 
 use sluice_api::condition::{
