@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use crate::node::{Map, Node, Scalar, Tag};
+use crate::node::{Map, Node, Scalar, Share, Tag};
 use crate::selector::{is_literal, regex};
 
 /// Splits a path at its dots; `\.` is a dot, and what stands in brackets stays
@@ -68,6 +68,7 @@ impl CreateKind {
                 tag: Tag::Infer,
                 style: sluice_yaml::ScalarStyle::Plain,
                 comments: None,
+                share: Share::default(),
             }),
             CreateKind::Map => Node::map(),
             CreateKind::Seq => Node::seq(Vec::new()),

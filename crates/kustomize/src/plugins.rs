@@ -259,7 +259,7 @@ impl<'o> Builder<'o> {
             return Ok(Vec::new());
         }
         let objects = self.plugin_objects(layer, entries)?;
-        let notes = self.wanted.origin || self.wanted.transformations;
+        let notes = self.keeps_notes();
         objects
             .resources
             .into_iter()

@@ -69,6 +69,7 @@ impl Replacement {
                     continue;
                 }
                 write(resource, &value, target)?;
+                resource.sync_shared();
                 changed = true;
             }
         }
@@ -162,13 +163,14 @@ fn value_of(source: &SourceSelector, objects: &ResMap, schema: &Schema) -> Resul
             return false;
         }
         let fits = |want: &str, have: &str| want.is_empty() || want == have;
+        // Here the scope of a type does not count.
         resource.all_ids(schema).iter().any(|id| {
             fits(&source.group, &id.gvk.group)
                 && fits(&source.version, &id.gvk.version)
                 && fits(&source.kind, &id.gvk.kind)
                 && fits(&source.name, &id.name)
                 && (source.namespace.is_empty()
-                    || effective(&source.namespace) == effective(id.effective_namespace()))
+                    || effective(&source.namespace) == effective(&id.namespace))
         })
     };
     let mut found = objects
@@ -320,14 +322,16 @@ fn set(field: &mut Node, value: &Node, options: Option<&FieldOptions>) -> Result
             Ok(index) => parts[index] = text,
         }
         field.text = parts.join(&options.delimiter);
+        field.share.touched = true;
         return Ok(());
     }
     match (field, value) {
         (Node::Scalar(field), value) => {
             // A map or list has no text.
             field.text = value.text().unwrap_or_default().to_owned();
+            field.share.touched = true;
         }
-        (field, value) => *field = value.clone(),
+        (field, value) => *field = value.unshared(),
     }
     Ok(())
 }

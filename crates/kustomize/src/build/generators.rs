@@ -155,7 +155,9 @@ impl<'o> Builder<'o> {
                 };
                 let mut merged = texts(old).unwrap_or_default();
                 merged.extend(texts(&made).unwrap_or_default());
-                if !merged.is_empty() {
+                if merged.is_empty() {
+                    made.root.remove(field);
+                } else {
                     let map = generate::text_map(&merged);
                     made.root.set(field, Node::Map(map));
                 }
@@ -168,6 +170,9 @@ impl<'o> Builder<'o> {
         made.prefixes = std::mem::take(&mut old.prefixes);
         made.suffixes = std::mem::take(&mut old.suffixes);
         made.behavior = old.behavior;
+        if made.notes.transformations.is_empty() {
+            made.notes.transformations = std::mem::take(&mut old.notes.transformations);
+        }
         made.variables = std::mem::take(&mut old.variables);
         *old = made;
         objects.touch();

@@ -157,6 +157,7 @@ impl<'o> Builder<'o> {
         self.wanted = Wanted {
             origin: asked("originAnnotations"),
             transformations: asked("transformerAnnotations"),
+            any: !metadata.is_empty(),
         };
         let managed = self.options.managed_by_label || asked("managedByLabel");
         let ranks = sort_order(&layer.kustomization, self.options.reorder)?;

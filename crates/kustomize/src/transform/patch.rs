@@ -5,7 +5,7 @@ use crate::jsonpatch::{self, Operation};
 use crate::kustomization;
 use crate::loader::Loader;
 use crate::merge::merge_object;
-use crate::node::{Map, Node};
+use crate::node::{Map, Node, Scalar};
 use crate::read;
 use crate::resmap::ResMap;
 use crate::resource::Resource;
@@ -41,9 +41,19 @@ impl MergePatch {
 
     /// Patches an object whatever id the patch has.
     fn apply_to_any(&self, resource: &mut Resource, schema: &Schema) -> Result<(), String> {
-        let mut root = self.root.clone();
-        root.set("apiVersion", Node::string(resource.api_version()));
-        self.apply_root(&root, resource, schema)
+        let mut root = with_texts(self.root.clone());
+        let blank = resource.root.get("apiVersion").is_none_or(Node::is_null);
+        if blank {
+            root.remove("apiVersion");
+        } else {
+            root.set("apiVersion", Node::string(resource.api_version()));
+        }
+        self.apply_root(&root, resource, schema)?;
+        if blank && !resource.is_empty() {
+            let null = Node::Scalar(Scalar::plain("null"));
+            resource.root.set("apiVersion", null);
+        }
+        Ok(())
     }
 
     fn apply_root(
@@ -66,6 +76,7 @@ impl MergePatch {
             }
             Some(merged) => resource.root = merged,
         }
+        resource.sync_shared();
         if !self.allow_kind_change {
             resource.set_kind(&kind);
         }
@@ -94,6 +105,17 @@ fn read_patches(text: &str, limits: &Limits) -> Result<Vec<MergePatch>, String> 
             }
         })
         .collect())
+}
+
+/// A patch whose labels and annotations are written anew, as texts: a null
+/// among them does not delete there.
+fn with_texts(root: Map) -> Map {
+    let mut patch = Resource::new(root, std::sync::Arc::default());
+    for field in ["labels", "annotations"] {
+        let texts = patch.texts(field);
+        patch.set_texts(field, &texts);
+    }
+    patch.root
 }
 
 /// The whole of `patchesStrategicMerge`.
@@ -140,6 +162,9 @@ impl StrategicMerge {
                 "patch appears to be empty; files=[{}], Patch={inline}",
                 entries.join(" ")
             ));
+        }
+        for patch in &mut patches {
+            patch.root = with_texts(std::mem::take(&mut patch.root));
         }
         Ok(StrategicMerge { patches })
     }
