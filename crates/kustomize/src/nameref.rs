@@ -241,9 +241,10 @@ impl Candidates {
         rule: &Rule<'_>,
         referrer: &Referrer,
     ) -> Result<(), String> {
-        let Some(name) = map.get("name").and_then(Node::text) else {
+        let Some(name) = map.get("name") else {
             return Err("path config error; no 'name' field in node".to_owned());
         };
+        let name = name.text().unwrap_or_default();
         let namespace = map.get("namespace").and_then(Node::text);
         let Some(found) = self.find(name, namespace, rule, referrer)? else {
             return Ok(());

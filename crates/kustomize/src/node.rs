@@ -410,7 +410,11 @@ impl Node {
             Value::String(text) => Node::Scalar(Scalar {
                 text: text.clone(),
                 tag: Tag::Str,
-                style: ScalarStyle::DoubleQuoted,
+                style: if is_plain_text(text) {
+                    ScalarStyle::Plain
+                } else {
+                    ScalarStyle::DoubleQuoted
+                },
                 comments: None,
                 share: Share::default(),
             }),
@@ -433,6 +437,25 @@ impl Node {
     }
 }
 
+/// True when go-yaml writes the text without quotes.
+fn is_plain_text(text: &str) -> bool {
+    if text.is_empty()
+        || is_ambiguous(text)
+        || !matches!(resolve(text, Booleans::Yaml12), Resolved::Str)
+    {
+        return false;
+    }
+    let mut written = String::new();
+    sluice_yaml::write_styled(
+        text,
+        ScalarStyle::Plain,
+        sluice_yaml::Spot::Block,
+        0,
+        &mut written,
+    );
+    written.starts_with(text.split(' ').next().unwrap_or_default()) && !text.contains('\n')
+}
+
 /// True when YAML 1.1 reads the text as something other than a string.
 fn is_ambiguous(text: &str) -> bool {
     if text.is_empty() || text.contains('\n') {
@@ -445,6 +468,30 @@ fn is_ambiguous(text: &str) -> bool {
     let special = text.contains(": ") || text.ends_with(':') || text.contains(" #");
     (special || text.starts_with(['{', '[', '#', '-', '?']))
         && matches!(sluice_yaml::from_str(text), Ok(value) if !value.is_string())
+}
+
+/// Forgets which scalars were changed in place.
+pub(crate) fn forget_changes(map: &mut Map) {
+    fn forget(node: &mut Node) {
+        match node {
+            Node::Scalar(scalar) => scalar.share.touched = false,
+            Node::Seq(seq) => seq.items.iter_mut().for_each(forget),
+            Node::Map(map) => forget_changes(map),
+        }
+    }
+    map.pairs.iter_mut().for_each(|(_, value)| forget(value));
+}
+
+/// True when some scalar was changed in place.
+pub(crate) fn was_changed(map: &Map) -> bool {
+    fn changed(node: &Node) -> bool {
+        match node {
+            Node::Scalar(scalar) => scalar.share.touched,
+            Node::Seq(seq) => seq.items.iter().any(changed),
+            Node::Map(map) => was_changed(map),
+        }
+    }
+    map.pairs.iter().any(|(_, value)| changed(value))
 }
 
 /// The JSON form of an object.

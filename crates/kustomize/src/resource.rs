@@ -276,6 +276,19 @@ impl Resource {
         }
     }
 
+    /// Forgets the history, as a loss of the annotations does to kustomize.
+    pub(crate) fn forget_records(&mut self) {
+        self.previous.clear();
+        self.prefixes.clear();
+        self.suffixes.clear();
+        self.needs_hash = false;
+        self.behavior = Behavior::Unspecified;
+        self.helm_generated = false;
+        self.allow_name_change = false;
+        self.allow_kind_change = false;
+        self.notes = Notes::default();
+    }
+
     /// Labels or annotations as texts, sorted; what is not text is empty.
     pub(crate) fn texts(&self, field: &str) -> BTreeMap<String, String> {
         let pairs = self

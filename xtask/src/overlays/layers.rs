@@ -299,7 +299,6 @@ impl Maker {
         some!(10, "replicas", self.replicas(known));
         some!(8, "vars", self.vars(known));
         some!(10, "transformers", self.transformers(dir, known));
-        some!(5, "validators", self.transformers(dir, known));
         some!(5, "generators", self.generator_plugins(dir));
         some!(4, "crds", self.crds(dir));
         some!(3, "openapi", self.openapi(dir));
@@ -685,7 +684,13 @@ impl Maker {
                 it["patch"] = json!(text);
             }
             if maker.random.chance(10) {
-                it["options"] = json!({"allowNameChange": maker.random.chance(50), "allowKindChange": maker.random.chance(30)});
+                // The hashes of objects that change their kind are their own.
+                let kinds = known
+                    .iter()
+                    .any(|k| matches!(k.kind.as_str(), "ConfigMap" | "Secret"));
+                let kind = maker.random.chance(30) && !kinds;
+                it["options"] =
+                    json!({"allowNameChange": maker.random.chance(50), "allowKindChange": kind});
             }
             it
         })

@@ -8,8 +8,9 @@ use super::random::Random;
 use super::writer::raw;
 
 /// The fields by which elements of lists are told apart.
-const ELEMENT_KEYS: [&str; 9] = [
+const ELEMENT_KEYS: [&str; 10] = [
     "name",
+    "type",
     "containerPort",
     "port",
     "protocol",
@@ -160,7 +161,8 @@ fn operation(known: &Known, random: &mut Random, wild: bool) -> Value {
     match random.below(12) {
         0 | 1 => json!({"op": "remove", "path": path}),
         2..=5 => json!({"op": "replace", "path": path, "value": objects::value(random, 2)}),
-        6 => {
+        // Copies of all metadata show records of kustomize's own, see docs/compat.md.
+        6 if !path.starts_with("/metadata") || wild => {
             let to = paths::place(&known.value, random);
             json!({"op": random.word(&["copy", "move"]), "from": path, "path": paths::pointer(&to)})
         }

@@ -78,8 +78,14 @@ impl<'o> Builder<'o> {
             layer.kustomization.namespace.as_str()
         };
         let globals = globals.cloned().unwrap_or_default();
-        let text =
-            crate::helm::inflate(chart, &globals, namespace, &layer.loader, self.options.helm)?;
+        let text = crate::helm::inflate(
+            chart,
+            &globals,
+            namespace,
+            &layer.loader,
+            self.options.helm,
+            &self.options.limits,
+        )?;
         let found =
             read::read(&text, &self.options.limits).map_err(|error| error.message(&chart.name))?;
         let origin = Arc::new(Origin {
@@ -170,8 +176,8 @@ impl<'o> Builder<'o> {
         made.prefixes = std::mem::take(&mut old.prefixes);
         made.suffixes = std::mem::take(&mut old.suffixes);
         made.behavior = old.behavior;
-        if made.notes.transformations.is_empty() {
-            made.notes.transformations = std::mem::take(&mut old.notes.transformations);
+        if old.notes.origin.is_some() {
+            made.notes = std::mem::take(&mut old.notes);
         }
         made.variables = std::mem::take(&mut old.variables);
         *old = made;

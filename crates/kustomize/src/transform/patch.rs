@@ -42,7 +42,12 @@ impl MergePatch {
     /// Patches an object whatever id the patch has.
     fn apply_to_any(&self, resource: &mut Resource, schema: &Schema) -> Result<(), String> {
         let mut root = with_texts(self.root.clone());
-        let blank = resource.root.get("apiVersion").is_none_or(Node::is_null);
+        let blank = match resource.root.get("apiVersion") {
+            Some(Node::Scalar(scalar)) => {
+                scalar.is_null() || (scalar.is_plain() && scalar.text.is_empty())
+            }
+            other => other.is_none(),
+        };
         if blank {
             root.remove("apiVersion");
         } else {
@@ -77,6 +82,9 @@ impl MergePatch {
             Some(merged) => resource.root = merged,
         }
         resource.sync_shared();
+        if wipes_annotations(root) {
+            resource.forget_records();
+        }
         if !self.allow_kind_change {
             resource.set_kind(&kind);
         }
@@ -87,9 +95,25 @@ impl MergePatch {
         Ok(())
     }
 
+    /// True when objects may have other ids afterwards.
     fn may_rename(&self) -> bool {
-        self.allow_name_change || self.allow_kind_change
+        self.allow_name_change || self.allow_kind_change || wipes_annotations(&self.root)
     }
+}
+
+/// True for a patch that leaves nothing of the annotations, among which
+/// kustomize keeps what it knows of an object.
+fn wipes_annotations(root: &Map) -> bool {
+    let wipes = |node: &Node| {
+        let directive = node.get(crate::merge::PATCH).and_then(Node::text);
+        matches!(directive, Some("delete" | "replace"))
+    };
+    root.get("metadata").is_some_and(|metadata| {
+        wipes(metadata)
+            || metadata
+                .get("annotations")
+                .is_some_and(|annotations| annotations.is_null() || wipes(annotations))
+    })
 }
 
 fn read_patches(text: &str, limits: &Limits) -> Result<Vec<MergePatch>, String> {
@@ -331,7 +355,7 @@ fn merge_selected(
     }
     objects.drop_empty();
     if patch.may_rename() {
-        objects.touch();
+        objects.check_unique(schema)?;
     }
     Ok(())
 }
@@ -388,6 +412,9 @@ fn apply_json(operations: &[Operation], resource: &mut Resource) -> Result<(), S
     jsonpatch::lose_precision(&mut value);
     jsonpatch::apply(&mut value, operations)?;
     jsonpatch::lose_precision(&mut value);
+    if jsonpatch::replaces_annotations(operations) {
+        resource.notes = Default::default();
+    }
     match Node::from_json(&value) {
         Node::Map(root) => {
             resource.root = root;
