@@ -7,6 +7,7 @@ mod e2e;
 mod files;
 mod goldens;
 mod openapi;
+mod overlays;
 mod protobuf;
 mod tidy;
 
@@ -26,6 +27,8 @@ enum Command {
     Crds(crds::Args),
     /// Runs the end-to-end suites on a real Kubernetes control plane
     E2e(e2e::Args),
+    /// Compares builds of random kustomizations with the real kustomize
+    FuzzOverlays(overlays::Args),
     /// Compares the builds that are kept as goldens with the real kustomize, or remakes them
     Goldens {
         /// `--verify` or `--update`
@@ -50,6 +53,7 @@ pub fn main() -> anyhow::Result<()> {
         Command::Conversations(args) => conversations::run(&args),
         Command::Crds(args) => crds::run(&args),
         Command::E2e(args) => e2e::run(&args),
+        Command::FuzzOverlays(args) => overlays::run(&args),
         Command::Goldens { args } => goldens::run(&args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Protobuf(args) => protobuf::run(&args),
