@@ -14,6 +14,7 @@ mod age;
 mod cluster;
 mod commands;
 mod error;
+mod helm;
 mod object;
 mod per_kind;
 mod preview;
@@ -67,6 +68,8 @@ enum Command {
     /// Build kustomizations as the kustomize command does
     #[command(subcommand)]
     Kustomize(commands::kustomize::Kustomize),
+    /// Render, check and pack charts as the helm command does
+    Helm(Box<helm::Helm>),
     #[command(flatten)]
     Cluster(ClusterCommand),
 }
@@ -194,6 +197,7 @@ fn run(cli: Cli, mut terminal: Terminal) -> Outcome<ExitCode> {
             command.run(&mut terminal)?;
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Helm(command)) => Ok(command.run(&cli.global)),
         Some(Command::Cluster(command)) => {
             run_command(&command, &cli.global, terminal)?;
             Ok(ExitCode::SUCCESS)

@@ -37,8 +37,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .with_context(|| format!("`{}` is not there", args.shared.display()))?;
     let mut failed = Vec::new();
     type Suite = fn(&Path) -> anyhow::Result<()>;
-    let suites: [(&str, Suite); 3] = [
+    let suites: [(&str, Suite); 5] = [
         ("sshd", sshd),
+        ("charts", charts),
+        ("records", records),
         ("scenarios", scenarios),
         ("recordings", recordings),
     ];
@@ -107,6 +109,17 @@ fn sshd(_: &Path) -> anyhow::Result<()> {
         "git over ssh does not work against OpenSSH"
     );
     Ok(())
+}
+
+/// Public charts, rendered here and with the real Helm.
+fn charts(shared: &Path) -> anyhow::Result<()> {
+    crate::helm::charts::run(&crate::helm::charts::Args::all(shared))
+}
+
+/// Release records, handed back and forth between us and the real Helm.
+fn records(shared: &Path) -> anyhow::Result<()> {
+    let cluster = ControlPlane::start(shared)?;
+    crate::helm::records::run(&cluster.kubeconfig())
 }
 
 /// The scenarios of `tests/`, each test file on a fresh real cluster.

@@ -6,6 +6,7 @@ mod crds;
 mod e2e;
 mod files;
 mod goldens;
+mod helm;
 mod openapi;
 mod overlays;
 mod protobuf;
@@ -23,18 +24,22 @@ enum Command {
     Bench(bench::Bench),
     /// Records the conversations of `crates/schema` with a running kube-apiserver
     Conversations(conversations::Args),
+    /// Renders public charts here and with the real Helm
+    Charts(helm::charts::Args),
     /// Writes the CRDs of `api/` to `manifests/crds/`, checks or compares them
     Crds(crds::Args),
     /// Runs the end-to-end suites on a real Kubernetes control plane
     E2e(e2e::Args),
     /// Compares builds of random kustomizations with the real kustomize
     FuzzOverlays(overlays::Args),
-    /// Compares the builds that are kept as goldens with the real kustomize, or remakes them
+    /// Compares what is kept as goldens with the real kustomize or Helm, or remakes it
     Goldens {
-        /// `--verify` or `--update`
+        /// `--verify` or `--update`, behind `--suite helm` for Helm
         #[arg(allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Compares random templates with the real Helm
+    HelmRandom(helm::random::Args),
     /// Remakes the tables of built-in kinds from a running kube-apiserver
     Openapi(openapi::Args),
     /// Remakes the field numbers of built-in kinds from their published definitions
@@ -54,7 +59,14 @@ pub fn main() -> anyhow::Result<()> {
         Command::Crds(args) => crds::run(&args),
         Command::E2e(args) => e2e::run(&args),
         Command::FuzzOverlays(args) => overlays::run(&args),
-        Command::Goldens { args } => goldens::run(&args),
+        Command::Charts(args) => helm::charts::run(&args),
+        Command::Goldens { args } => match args.as_slice() {
+            [suite, name, rest @ ..] if suite == "--suite" && name == "helm" => {
+                helm::goldens::run(rest)
+            }
+            _ => goldens::run(&args),
+        },
+        Command::HelmRandom(args) => helm::random::run(&args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Protobuf(args) => protobuf::run(&args),
         Command::Tidy => tidy::run(),

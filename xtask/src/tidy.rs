@@ -22,7 +22,7 @@ const ENGINES: &[&str] = &[
 ];
 
 /// Files in an engine's folder that are adapters to the outside, for callers that want one.
-const ADAPTERS: &[&str] = &["crates/kustomize/src/disk.rs"];
+const ADAPTERS: &[&str] = &["crates/helm/src/disk.rs", "crates/kustomize/src/disk.rs"];
 
 /// What an engine must not name outside its tests.
 const IMPURE: &[(&str, &str)] = &[

@@ -366,8 +366,10 @@ fn equal_references(a: &Value, b: &Value, limit: usize) -> Result<bool, CallErro
     let (type_a, type_b) = (a.type_name(), b.type_name());
     let comparable = |v: &Value| matches!(v.kind(), Kind::Struct | Kind::Pointer);
     if type_a != type_b {
-        // Go prints the first pair the wrong way round, and so do we.
-        let (x, y) = (sprint_value(a, limit)?, sprint_value(b, limit)?);
+        // Go prints the second pair the wrong way round, and so do we.
+        let x = sprintf(b"%s", std::slice::from_ref(a), limit)?;
+        let x = String::from_utf8_lossy(&x);
+        let y = sprint_value(b, limit)?;
         return error(format!("non-comparable types {x}: {type_a}, {type_b}: {y}"));
     }
     if a.is_nil_like() || b.is_nil_like() {

@@ -4,7 +4,6 @@ use std::any::Any;
 use std::rc::Rc;
 
 use sluice_gotemplate::{List, Method, Named, Object, STRING_SLICE, Serial, Type, Under, Value};
-use sluice_version::Version;
 
 /// The Helm version whose behaviour this engine has.
 pub const HELM_VERSION: &str = "v4.2.3";
@@ -84,33 +83,70 @@ pub struct KubeVersion {
     pub minor: String,
 }
 
-/// A text that is no Kubernetes version.
+/// A text that is no Kubernetes version. The text is Helm's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid kube version {}: {problem}", sluice_gotemplate::strconv::quote(.text.as_bytes()))]
+#[error("invalid kube version '{text}': {problem}")]
 pub struct KubeVersionError {
     /// The text.
     pub text: String,
     /// What is wrong with it.
-    pub problem: sluice_version::VersionError,
+    pub problem: String,
 }
 
 impl KubeVersion {
-    /// Reads a version that a user gave: a suffix of a vendor counts as no
-    /// pre-release.
+    /// Reads a version that a user gave: two or more numbers, and then anything,
+    /// which does not count in comparisons.
     ///
     /// # Errors
     /// When the text is no version.
     pub fn parse(text: &str) -> Result<Self, KubeVersionError> {
-        let version = Version::parse(text).map_err(|problem| KubeVersionError {
+        let wrong = |problem: String| KubeVersionError {
             text: text.to_owned(),
             problem,
-        })?;
-        let (major, minor, patch) = (version.major(), version.minor(), version.patch());
+        };
+        let quoted = sluice_gotemplate::strconv::quote(text.as_bytes());
+        let bare = text.trim_start();
+        let bare = bare.strip_prefix('v').unwrap_or(bare);
+        let mut numbers = Vec::new();
+        let mut rest = bare;
+        loop {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            if digits == 0 {
+                break;
+            }
+            numbers.push(&rest[..digits]);
+            match rest[digits..].strip_prefix('.') {
+                Some(next) => rest = next,
+                None => break,
+            }
+        }
+        if numbers.is_empty() {
+            return Err(wrong(format!("could not parse {quoted} as version")));
+        }
+        if numbers.len() < 2 {
+            return Err(wrong(format!("illegal version string {quoted}")));
+        }
+        if numbers[0].len() > 1 && numbers[0].starts_with('0') {
+            return Err(wrong(format!(
+                "illegal zero-prefixed version component \"{}\" in {quoted}",
+                numbers[0]
+            )));
+        }
+        let mut parsed = Vec::new();
+        for number in numbers {
+            let value: u64 = number.parse().map_err(|_| {
+                wrong(format!(
+                    "illegal non-numeric version component \"{number}\" in {quoted}: \
+                     strconv.ParseUint: parsing \"{number}\": value out of range"
+                ))
+            })?;
+            parsed.push(value.to_string());
+        }
         Ok(KubeVersion {
-            version: format!("v{version}"),
-            normalized: format!("v{major}.{minor}.{patch}"),
-            major: major.to_string(),
-            minor: minor.to_string(),
+            version: format!("v{bare}"),
+            normalized: format!("v{}", parsed.join(".")),
+            major: parsed[0].clone(),
+            minor: parsed[1].clone(),
         })
     }
 
@@ -316,5 +352,39 @@ impl Capabilities {
             ],
             json: &[],
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_keep_their_text_and_count_by_their_numbers() {
+        for (text, version, normalized) in [
+            ("1.28", "v1.28", "v1.28"),
+            ("v1.2.3.4", "v1.2.3.4", "v1.2.3.4"),
+            ("1.28.3+x", "v1.28.3+x", "v1.28.3"),
+            ("v1.28.3-gke.5", "v1.28.3-gke.5", "v1.28.3"),
+            ("1.028.1", "v1.028.1", "v1.28.1"),
+            ("1.28.x", "v1.28.x", "v1.28"),
+        ] {
+            let found = KubeVersion::parse(text).expect(text);
+            assert_eq!(
+                (found.version.as_str(), found.normalized.as_str()),
+                (version, normalized)
+            );
+        }
+        for (text, problem) in [
+            ("x", "could not parse \"x\" as version"),
+            ("v1", "illegal version string \"v1\""),
+            (
+                "01.2",
+                "illegal zero-prefixed version component \"01\" in \"01.2\"",
+            ),
+        ] {
+            let error = KubeVersion::parse(text).expect_err(text);
+            assert_eq!(error.problem, problem);
+        }
     }
 }

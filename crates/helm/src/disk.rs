@@ -5,8 +5,9 @@ use std::time::UNIX_EPOCH;
 
 use crate::chart::{
     Chart, ChartError, File, IgnoreRules, MAX_FILE_BYTES, ModTime, PathKind, load_archive,
-    load_files,
+    load_files, read_archive,
 };
+use crate::lint::{Linted, Present};
 
 /// Most files that a chart folder may hold.
 const MAX_FILES: usize = 100_000;
@@ -47,6 +48,15 @@ pub enum DiskError {
     FileTooLarge {
         /// The file's name.
         name: String,
+    },
+    /// A folder to be linted has no Chart.yaml.
+    #[error(
+        "unable to check Chart.yaml file in chart: stat {path}: no such file or directory",
+        path = .path.display()
+    )]
+    NoChartFile {
+        /// Where it should be.
+        path: PathBuf,
     },
     /// A folder holds more than a chart may.
     #[error("{path} holds more than a chart may", path = .path.display())]
@@ -113,6 +123,43 @@ pub fn load_chart(path: &Path) -> Result<Chart, DiskError> {
         });
     }
     Ok(load_archive(&bytes)?)
+}
+
+/// Reads a chart for `helm lint`, from a folder or an archive.
+///
+/// # Errors
+/// [`DiskError`] with Helm's text.
+pub fn read_lint(path: &Path) -> Result<Linted, DiskError> {
+    let metadata = std::fs::metadata(path);
+    if metadata.is_ok_and(|m| m.is_file()) {
+        let files = read_archive(&read_file(path)?).map_err(ChartError::from)?;
+        let there = |prefix: &str| match files.iter().any(|f| f.name.starts_with(prefix)) {
+            true => Present::Folder,
+            false => Present::Nothing,
+        };
+        return Ok(Linted {
+            templates: there("templates/"),
+            crds: there("crds/"),
+            folder: path.to_string_lossy().into_owned(),
+            files,
+        });
+    }
+    let chart_yaml = path.join("Chart.yaml");
+    if std::fs::metadata(&chart_yaml).is_err() {
+        return Err(DiskError::NoChartFile { path: chart_yaml });
+    }
+    let there = |name: &str| match std::fs::metadata(path.join(name)) {
+        Ok(found) if found.is_dir() => Present::Folder,
+        Ok(_) => Present::File,
+        Err(_) => Present::Nothing,
+    };
+    let folder = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    Ok(Linted {
+        files: read_folder(path)?,
+        folder: folder.to_string_lossy().into_owned(),
+        templates: there("templates"),
+        crds: there("crds"),
+    })
 }
 
 /// Reads a file within bounds.

@@ -2,18 +2,22 @@
 
 mod capabilities;
 pub mod chart;
-pub mod commands;
 mod dependencies;
 pub mod disk;
 mod files;
 mod funcs;
+pub mod index;
+pub mod lint;
 mod manifest;
-mod package;
+mod ordered;
+pub mod package;
 pub mod release;
 mod render;
 pub mod schema;
 mod session;
+pub mod show;
 mod stack;
+pub mod template;
 mod trace;
 pub mod values;
 
@@ -21,4 +25,6 @@ pub use capabilities::{Capabilities, HELM_VERSION, KubeVersion, KubeVersionError
 pub use dependencies::process_dependencies;
 pub use manifest::*;
 pub use render::{Action, ReleaseInfo, RenderError, RenderOptions, Rendered, Schemas, render};
+pub use sluice_gotemplate::Limits;
+
 pub use session::{Deadline, Entropy, Lookup, Mode, NoCluster, Resolver, World};

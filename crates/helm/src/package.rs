@@ -2,41 +2,66 @@
 
 use serde_json::Value as Json;
 
-use crate::chart::{Chart, Lock};
+use sha2::{Digest as _, Sha256};
+
+use crate::chart::{Chart, Dependency, Lock, Metadata};
+use crate::ordered::Ordered;
 
 /// Writes Chart.yaml anew.
-pub fn metadata_yaml(chart: &Chart) -> String {
-    yaml_of(chart.metadata.to_json_pairs())
+pub fn metadata_yaml(metadata: &Metadata) -> String {
+    yaml_of(&metadata.to_ordered())
+}
+
+/// The name of the archive that `helm package` makes of a chart.
+pub fn archive_name(chart: &Chart) -> String {
+    format!("{}.tgz", chart.full_name())
+}
+
+/// The checksum that ties a lock to what Chart.yaml asks for.
+pub fn lock_digest(asked: &[Dependency], locked: &[Dependency]) -> String {
+    let list = |all: &[Dependency]| Ordered::List(all.iter().map(Dependency::to_ordered).collect());
+    let both = Ordered::List(vec![list(asked), list(locked)]);
+    format!("sha256:{}", hex::encode(Sha256::digest(both.text())))
 }
 
 /// Writes Chart.lock anew.
 pub fn lock_yaml(lock: &Lock) -> String {
-    let dependencies: Vec<Json> = lock
-        .dependencies
-        .iter()
-        .flatten()
-        .flatten()
-        .map(|d| object(d.to_json_pairs()))
-        .collect();
-    yaml_of(vec![
+    let dependencies = lock.dependencies.iter().flatten().flatten();
+    let dependencies: Vec<Ordered> = dependencies.map(Dependency::to_ordered).collect();
+    yaml_of(&Ordered::Struct(vec![
         (
             "dependencies",
             if dependencies.is_empty() {
-                Json::Null
+                Ordered::Plain(Json::Null)
             } else {
-                Json::Array(dependencies)
+                Ordered::List(dependencies)
             },
         ),
-        ("digest", Json::String(lock.digest.clone())),
-        ("generated", Json::String(lock.generated.clone())),
-    ])
+        ("digest", lock.digest.as_str().into()),
+        ("generated", lock.generated.as_str().into()),
+    ]))
 }
 
-fn object(pairs: Vec<(&'static str, Json)>) -> Json {
-    Json::Object(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
-}
-
-fn yaml_of(pairs: Vec<(&'static str, Json)>) -> String {
+fn yaml_of(value: &Ordered) -> String {
     // Control characters, which YAML cannot carry, were taken out on reading.
-    sluice_yaml::to_string(&object(pairs)).unwrap_or_default()
+    sluice_yaml::to_string(&value.to_json()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_digest_is_helms() {
+        let dependency = |version: &str| Dependency {
+            name: "loc".to_owned(),
+            version: version.to_owned(),
+            repository: "file://../loc".to_owned(),
+            ..Dependency::default()
+        };
+        assert_eq!(
+            lock_digest(&[dependency(">=0")], &[dependency("0.3.0")]),
+            "sha256:3f40afd89824fbab86b5e0838fd84335595f66c8b9bc6ace1e4f7e9528743026"
+        );
+    }
 }

@@ -42,6 +42,8 @@ pub enum Action {
     Install,
     /// It exists.
     Upgrade,
+    /// Neither: the chart is linted.
+    Lint,
 }
 
 /// Whether values are held against the charts' schemas.

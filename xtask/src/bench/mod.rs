@@ -19,6 +19,8 @@ pub enum Bench {
     Controllers(controllers::Args),
     /// `sluice up`: start, commit to ready, repair, 1000 Kustomizations
     Up(up::Args),
+    /// The Helm engine, beside helm
+    Helm,
     /// Sizes of the binaries
     Sizes,
 }
@@ -31,6 +33,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Controllers(args) => controllers::run(args),
         Bench::Up(args) => up::run(args),
+        Bench::Helm => crate::helm::bench::run(),
         Bench::Sizes => sizes::run(),
     }
 }

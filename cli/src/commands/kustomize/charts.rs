@@ -1,12 +1,11 @@
 //! Renders the charts of a kustomization with the Helm engine.
 
 use std::path::Path;
-use std::time::SystemTime;
 
-use sluice_helm::commands::{
-    ChartRef, Environment, HelmCommand, InstallOptions, TemplateArgs, ValueOptions, run,
-    simple_world,
-};
+use sluice_helm::disk::load_chart;
+use sluice_helm::template::{Hooks, TemplateOptions, generated_name, release_name, template};
+use sluice_helm::values::{Table, merge_tables, read_values};
+use sluice_helm::{Action, Capabilities, Crds, KubeVersion, Limits, Notes, ReleaseInfo, Schemas};
 use sluice_kustomize::{ChartRequest, FileSystem, HelmInflator};
 
 /// Most files of a chart, and most bytes of them.
@@ -37,90 +36,79 @@ impl HelmInflator for Charts {
             bytes: MOST_BYTES,
         };
         copy(request.fs, &request.dir, &chart_dir, &mut budget)?;
-        let mut values = Vec::new();
-        for (at, content) in request.values.iter().enumerate() {
-            let path = scratch.path().join(format!("values-{at}.yaml"));
-            std::fs::write(&path, content).map_err(|error| error.to_string())?;
-            values.push(path.to_string_lossy().into_owned());
-        }
-        self.template(request, &chart_dir, values)
+        self.template(request, &chart_dir)
     }
 }
 
 impl Charts {
-    fn template(
+    fn template(&self, request: &ChartRequest<'_>, chart_dir: &Path) -> Result<String, String> {
+        let entry = request.chart;
+        let failed = |error: String| {
+            let name = &entry.name;
+            format!("unable to run: 'helm template' on chart `{name}`: {error}")
+        };
+        let mut values = Table::new();
+        for content in &request.values {
+            let table = read_values(content).map_err(|error| failed(error.to_string()))?;
+            values = merge_tables(values, table);
+        }
+        let chart = load_chart(chart_dir).map_err(|error| failed(error.to_string()))?;
+        let options = self.options(request, chart_dir).map_err(failed)?;
+        let crds = match entry.include_crds {
+            true => Crds::Include,
+            false => Crds::Leave,
+        };
+        let hooks = match (entry.skip_hooks, entry.skip_tests) {
+            (true, _) => Hooks::None,
+            (false, true) => Hooks::WithoutTests,
+            (false, false) => Hooks::All,
+        };
+        let mut world = crate::helm::world();
+        world.resolver = None;
+        let templated = template(chart, &values, &options, world)
+            .map_err(|error| failed(error.command_text()))?;
+        Ok(templated.text(crds, hooks))
+    }
+
+    fn options(
         &self,
         request: &ChartRequest<'_>,
         chart_dir: &Path,
-        values: Vec<String>,
-    ) -> Result<String, String> {
-        let chart = request.chart;
-        let or = |own: &str, other: &str| match own {
-            "" => other.to_owned(),
-            own => own.to_owned(),
+    ) -> Result<TemplateOptions, String> {
+        let entry = request.chart;
+        let name = match (entry.release_name.as_str(), entry.name_template.as_str()) {
+            ("", "") => generated_name(&chart_dir.to_string_lossy(), crate::helm::now().0),
+            ("", name) => release_name(name, crate::helm::world())?,
+            (name, _) => name.to_owned(),
         };
-        let mut names = vec![chart_dir.to_string_lossy().into_owned()];
-        if !chart.release_name.is_empty() {
-            names.insert(0, chart.release_name.clone());
-        }
-        let mut api_versions = self.api_versions.clone();
-        api_versions.extend(chart.api_versions.iter().cloned());
-        let args = TemplateArgs {
-            install: InstallOptions {
-                generate_name: chart.release_name.is_empty() && chart.name_template.is_empty(),
-                names,
-                namespace: or(request.namespace, "default"),
-                name_template: chart.name_template.clone(),
-                values: ValueOptions {
-                    values,
-                    ..ValueOptions::default()
-                },
-                ..InstallOptions::default()
-            },
-            api_versions,
-            kube_version: or(&chart.kube_version, &self.kube_version),
-            include_crds: chart.include_crds,
-            no_hooks: chart.skip_hooks,
-            skip_tests: chart.skip_tests,
-            ..TemplateArgs::default()
+        let mut capabilities = Capabilities::default();
+        let kube_version = match entry.kube_version.as_str() {
+            "" => self.kube_version.as_str(),
+            own => own,
         };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = run(
-            &HelmCommand::Template(Box::new(args)),
-            &mut Environment {
-                out: &mut out,
-                err: &mut err,
-                world: &world,
-                fetch: &|reference: &ChartRef| {
-                    Err(format!("`{}` is not fetched here", reference.reference))
-                },
-                cluster: None,
-            },
-        );
-        if code != 0 {
-            return Err(format!(
-                "unable to run: 'helm template' on chart `{}`: {}",
-                chart.name,
-                String::from_utf8_lossy(&err).trim()
-            ));
+        if !kube_version.is_empty() {
+            capabilities.kube_version =
+                KubeVersion::parse(kube_version).map_err(|error| error.to_string())?;
         }
-        String::from_utf8(out)
-            .map_err(|_| format!("chart `{}` renders bytes that are no text", chart.name))
+        let versions = self.api_versions.iter().chain(&entry.api_versions);
+        capabilities.api_versions.extend(versions.cloned());
+        let namespace = match request.namespace {
+            "" => "default",
+            namespace => namespace,
+        };
+        Ok(TemplateOptions {
+            release: ReleaseInfo {
+                name,
+                namespace: namespace.to_owned(),
+                revision: 1,
+                action: Action::Install,
+            },
+            capabilities,
+            schemas: Schemas::Check,
+            notes: Notes::Own,
+            limits: Limits::default(),
+        })
     }
-}
-
-fn world() -> sluice_helm::World {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    simple_world(
-        (seconds, now.subsec_nanos()),
-        String::new(),
-        Box::new(|buffer: &mut [u8]| rand::fill(buffer)),
-        None,
-        None,
-    )
 }
 
 struct Budget {

@@ -190,7 +190,7 @@ fn append_chart<W: std::io::Write>(
     };
     append(
         "Chart.yaml",
-        crate::package::metadata_yaml(chart).as_bytes(),
+        crate::package::metadata_yaml(&chart.metadata).as_bytes(),
         chart.modified,
     )?;
     if chart.metadata.api_version == "v2"

@@ -127,7 +127,7 @@ impl IgnoreRules {
 }
 
 /// Go's `filepath.Match`; `None` for a pattern that is not well formed.
-pub(crate) fn glob_matches(pattern: &str, name: &str) -> Option<bool> {
+pub fn glob_matches(pattern: &str, name: &str) -> Option<bool> {
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     match_here(&pattern, &name)

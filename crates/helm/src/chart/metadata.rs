@@ -9,6 +9,7 @@ use sluice_version::{Constraint, Version};
 use sluice_yaml::{Booleans, Dialect, Kind, Limits, Node, Resolved, resolve};
 
 use super::ChartError;
+use crate::ordered::Ordered;
 
 /// What Chart.yaml says about a chart.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -93,12 +94,12 @@ pub struct Lock {
 }
 
 /// Reads YAML with the errors of Go's decoder.
-pub(super) struct Fields<'n> {
+pub(crate) struct Fields<'n> {
     pairs: Vec<(String, &'n Node<'n>)>,
     owner: &'static str,
 }
 
-type Read<T> = Result<T, String>;
+pub(crate) type Read<T> = Result<T, String>;
 
 /// The text of a scalar where a string is wanted: numbers and booleans are
 /// written as their values, not as they stand.
@@ -158,7 +159,12 @@ fn mismatch<T>(node: &Node<'_>, place: &str, wanted: &str) -> Read<T> {
 }
 
 impl<'n> Fields<'n> {
-    fn of(node: &'n Node<'n>, owner: &'static str, place: &str, wanted: &str) -> Read<Self> {
+    pub(crate) fn of(
+        node: &'n Node<'n>,
+        owner: &'static str,
+        place: &str,
+        wanted: &str,
+    ) -> Read<Self> {
         if is_null(node) {
             return Ok(Fields {
                 pairs: Vec::new(),
@@ -178,7 +184,7 @@ impl<'n> Fields<'n> {
     }
 
     /// The last of repeated keys counts; Go also takes other cases of letters.
-    fn get(&self, name: &str) -> Option<&'n Node<'n>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'n Node<'n>> {
         self.pairs
             .iter()
             .rev()
@@ -196,7 +202,7 @@ impl<'n> Fields<'n> {
         format!("struct field {}.{name}", self.owner)
     }
 
-    fn text(&self, name: &str) -> Read<String> {
+    pub(crate) fn text(&self, name: &str) -> Read<String> {
         match self.get(name) {
             None => Ok(String::new()),
             Some(node) => match scalar_text(node) {
@@ -206,7 +212,7 @@ impl<'n> Fields<'n> {
         }
     }
 
-    fn flag(&self, name: &str) -> Read<bool> {
+    pub(crate) fn flag(&self, name: &str) -> Read<bool> {
         let Some(node) = self.get(name) else {
             return Ok(false);
         };
@@ -219,7 +225,7 @@ impl<'n> Fields<'n> {
         }
     }
 
-    fn items(&self, name: &str, wanted: &str) -> Read<Option<&'n [Node<'n>]>> {
+    pub(crate) fn items(&self, name: &str, wanted: &str) -> Read<Option<&'n [Node<'n>]>> {
         let Some(node) = self.get(name) else {
             return Ok(None);
         };
@@ -232,7 +238,7 @@ impl<'n> Fields<'n> {
         }
     }
 
-    fn texts(&self, name: &str) -> Read<Vec<String>> {
+    pub(crate) fn texts(&self, name: &str) -> Read<Vec<String>> {
         let items = self.items(name, "[]string")?.unwrap_or_default();
         items
             .iter()
@@ -243,7 +249,7 @@ impl<'n> Fields<'n> {
             .collect()
     }
 
-    fn text_map(&self, name: &str) -> Read<Option<BTreeMap<String, String>>> {
+    pub(crate) fn text_map(&self, name: &str) -> Read<Option<BTreeMap<String, String>>> {
         let Some(node) = self.get(name) else {
             return Ok(None);
         };
@@ -314,68 +320,93 @@ fn first_document<'a>(text: &'a str) -> Result<Vec<sluice_yaml::Document<'a>>, s
 impl Metadata {
     /// Reads Chart.yaml over what is already known (requirements.yaml is read
     /// over Chart.yaml). The error is Go's text.
-    pub(super) fn read_over(&mut self, text: &[u8]) -> Read<()> {
+    pub(crate) fn read_over(&mut self, text: &[u8]) -> Read<()> {
+        with_root(text, |root| match root {
+            Some(root) => self.read_fields(&Fields::of(root, "Metadata", "value", "v2.Metadata")?),
+            None => Ok(()),
+        })
+    }
+
+    /// Reads the fields of a mapping over what is already known.
+    pub(crate) fn read_fields(&mut self, fields: &Fields<'_>) -> Read<()> {
+        let keep = |name: &str, old: &String| -> Read<String> {
+            match fields.get(name) {
+                Some(node) if !is_null(node) => fields.text(name),
+                _ => Ok(old.clone()),
+            }
+        };
+        self.name = keep("name", &self.name)?;
+        self.home = keep("home", &self.home)?;
+        self.version = keep("version", &self.version)?;
+        self.description = keep("description", &self.description)?;
+        self.icon = keep("icon", &self.icon)?;
+        self.api_version = keep("apiVersion", &self.api_version)?;
+        self.condition = keep("condition", &self.condition)?;
+        self.tags = keep("tags", &self.tags)?;
+        self.app_version = keep("appVersion", &self.app_version)?;
+        self.kube_version = keep("kubeVersion", &self.kube_version)?;
+        self.chart_type = keep("type", &self.chart_type)?;
+        if fields.get("sources").is_some() {
+            self.sources = fields.texts("sources")?;
+        }
+        if fields.get("keywords").is_some() {
+            self.keywords = fields.texts("keywords")?;
+        }
+        if fields.get("deprecated").is_some() {
+            self.deprecated = fields.flag("deprecated")?;
+        }
+        if let Some(annotations) = fields.text_map("annotations")? {
+            self.annotations = Some(annotations);
+        }
+        if let Some(dependencies) = fields.dependencies()? {
+            self.dependencies = Some(dependencies);
+        }
+        if let Some(items) = fields.items("maintainers", "[]*v2.Maintainer")? {
+            self.maintainers = items
+                .iter()
+                .map(|item| {
+                    if is_null(item) {
+                        return Ok(None);
+                    }
+                    let place = fields.place("maintainers");
+                    let one = Fields::of(item, "Maintainer.maintainers", &place, "v2.Maintainer")?;
+                    Ok(Some(Maintainer {
+                        name: one.text("name")?,
+                        email: one.text("email")?,
+                        url: one.text("url")?,
+                    }))
+                })
+                .collect::<Read<Vec<_>>>()?;
+        }
+        Ok(())
+    }
+
+    /// Reads Chart.yaml and refuses keys that repeat or that nobody knows. The
+    /// error is Go's text.
+    pub(crate) fn read_strictly(text: &[u8]) -> Read<()> {
         with_root(text, |root| {
             let Some(root) = root else {
                 return Ok(());
             };
-            let fields = Fields::of(root, "Metadata", "value", "v2.Metadata")?;
-            let keep = |name: &str, old: &String| -> Read<String> {
-                match fields.get(name) {
-                    Some(node) if !is_null(node) => fields.text(name),
-                    _ => Ok(old.clone()),
-                }
-            };
-            self.name = keep("name", &self.name)?;
-            self.home = keep("home", &self.home)?;
-            self.version = keep("version", &self.version)?;
-            self.description = keep("description", &self.description)?;
-            self.icon = keep("icon", &self.icon)?;
-            self.api_version = keep("apiVersion", &self.api_version)?;
-            self.condition = keep("condition", &self.condition)?;
-            self.tags = keep("tags", &self.tags)?;
-            self.app_version = keep("appVersion", &self.app_version)?;
-            self.kube_version = keep("kubeVersion", &self.kube_version)?;
-            self.chart_type = keep("type", &self.chart_type)?;
-            if fields.get("sources").is_some() {
-                self.sources = fields.texts("sources")?;
+            let repeated = crate::index::repeated_keys(root);
+            if !repeated.is_empty() {
+                return Err(format!(
+                    "error converting YAML to JSON: yaml: unmarshal errors:\n{}",
+                    repeated.join("\n")
+                ));
             }
-            if fields.get("keywords").is_some() {
-                self.keywords = fields.texts("keywords")?;
+            match unknown_key(root, METADATA_KEYS) {
+                None => Ok(()),
+                Some(key) => Err(format!(
+                    "error unmarshaling JSON: while decoding JSON: json: unknown field {}",
+                    quote(key.as_bytes())
+                )),
             }
-            if fields.get("deprecated").is_some() {
-                self.deprecated = fields.flag("deprecated")?;
-            }
-            if let Some(annotations) = fields.text_map("annotations")? {
-                self.annotations = Some(annotations);
-            }
-            if let Some(dependencies) = fields.dependencies()? {
-                self.dependencies = Some(dependencies);
-            }
-            if let Some(items) = fields.items("maintainers", "[]*v2.Maintainer")? {
-                self.maintainers = items
-                    .iter()
-                    .map(|item| {
-                        if is_null(item) {
-                            return Ok(None);
-                        }
-                        let place = fields.place("maintainers");
-                        let one =
-                            Fields::of(item, "Maintainer.maintainers", &place, "v2.Maintainer")?;
-                        Ok(Some(Maintainer {
-                            name: one.text("name")?,
-                            email: one.text("email")?,
-                            url: one.text("url")?,
-                        }))
-                    })
-                    .collect::<Read<Vec<_>>>()?;
-            }
-            Ok(())
         })
     }
 
     /// Checks the metadata as Helm does, and tidies its texts.
-    pub(super) fn validate(&mut self) -> Result<(), ChartError> {
+    pub(crate) fn validate(&mut self) -> Result<(), ChartError> {
         let invalid = |text: String| Err(ChartError::Invalid { problem: text });
         self.sanitise();
         if self.api_version.is_empty() {
@@ -487,76 +518,71 @@ impl Metadata {
 
     /// Writes the metadata with Helm's JSON keys, absent ones left out, in the
     /// order of Helm's struct.
-    pub fn to_json_pairs(&self) -> Vec<(&'static str, Json)> {
-        let mut pairs = Vec::new();
-        let push = |pairs: &mut Vec<(&'static str, Json)>, key, value: &String| {
+    pub(crate) fn to_ordered(&self) -> Ordered {
+        let mut fields = Vec::new();
+        let push = |fields: &mut Vec<(&'static str, Ordered)>, key, value: &String| {
             if !value.is_empty() {
-                pairs.push((key, Json::String(value.clone())));
+                fields.push((key, value.as_str().into()));
             }
         };
-        push(&mut pairs, "name", &self.name);
-        push(&mut pairs, "home", &self.home);
+        push(&mut fields, "name", &self.name);
+        push(&mut fields, "home", &self.home);
         let strings =
-            |list: &[String]| Json::Array(list.iter().cloned().map(Json::String).collect());
+            |list: &[String]| Ordered::List(list.iter().map(|s| s.as_str().into()).collect());
         if !self.sources.is_empty() {
-            pairs.push(("sources", strings(&self.sources)));
+            fields.push(("sources", strings(&self.sources)));
         }
-        push(&mut pairs, "version", &self.version);
-        push(&mut pairs, "description", &self.description);
+        push(&mut fields, "version", &self.version);
+        push(&mut fields, "description", &self.description);
         if !self.keywords.is_empty() {
-            pairs.push(("keywords", strings(&self.keywords)));
+            fields.push(("keywords", strings(&self.keywords)));
         }
         if !self.maintainers.is_empty() {
-            let all = self.maintainers.iter().flatten().map(Maintainer::to_json);
-            pairs.push(("maintainers", Json::Array(all.collect())));
+            let all = self
+                .maintainers
+                .iter()
+                .flatten()
+                .map(Maintainer::to_ordered);
+            fields.push(("maintainers", Ordered::List(all.collect())));
         }
-        push(&mut pairs, "icon", &self.icon);
-        push(&mut pairs, "apiVersion", &self.api_version);
-        push(&mut pairs, "condition", &self.condition);
-        push(&mut pairs, "tags", &self.tags);
-        push(&mut pairs, "appVersion", &self.app_version);
+        push(&mut fields, "icon", &self.icon);
+        push(&mut fields, "apiVersion", &self.api_version);
+        push(&mut fields, "condition", &self.condition);
+        push(&mut fields, "tags", &self.tags);
+        push(&mut fields, "appVersion", &self.app_version);
         if self.deprecated {
-            pairs.push(("deprecated", Json::Bool(true)));
+            fields.push(("deprecated", Ordered::Plain(Json::Bool(true))));
         }
         if let Some(annotations) = self.annotations.as_ref().filter(|a| !a.is_empty()) {
             let map = annotations
                 .iter()
                 .map(|(k, v)| (k.clone(), Json::String(v.clone())))
                 .collect();
-            pairs.push(("annotations", Json::Object(map)));
+            fields.push(("annotations", Ordered::Plain(Json::Object(map))));
         }
-        push(&mut pairs, "kubeVersion", &self.kube_version);
-        let dependencies: Vec<Json> = self
-            .dependencies
-            .iter()
-            .flatten()
-            .flatten()
-            .map(|d| ordered(d.to_json_pairs()))
-            .collect();
+        push(&mut fields, "kubeVersion", &self.kube_version);
+        let dependencies = self.dependencies.iter().flatten().flatten();
+        let dependencies: Vec<Ordered> = dependencies.map(Dependency::to_ordered).collect();
         if !dependencies.is_empty() {
-            pairs.push(("dependencies", Json::Array(dependencies)));
+            fields.push(("dependencies", Ordered::List(dependencies)));
         }
-        push(&mut pairs, "type", &self.chart_type);
-        pairs
+        push(&mut fields, "type", &self.chart_type);
+        Ordered::Struct(fields)
     }
 }
 
-fn ordered(pairs: Vec<(&'static str, Json)>) -> Json {
-    Json::Object(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
-}
-
 impl Maintainer {
-    fn to_json(&self) -> Json {
-        let pairs = [
+    fn to_ordered(&self) -> Ordered {
+        let fields = [
             ("name", &self.name),
             ("email", &self.email),
             ("url", &self.url),
         ];
-        Json::Object(
-            pairs
+        Ordered::Struct(
+            fields
                 .into_iter()
                 .filter(|(_, v)| !v.is_empty())
-                .map(|(k, v)| (k.to_owned(), Json::String(v.clone())))
+                .map(|(k, v)| (k, v.as_str().into()))
                 .collect(),
         )
     }
@@ -573,35 +599,36 @@ impl Dependency {
     }
 
     /// Writes the dependency with Helm's JSON keys, in the order of its struct.
-    pub fn to_json_pairs(&self) -> Vec<(&'static str, Json)> {
-        let mut pairs = vec![("name", Json::String(self.name.clone()))];
+    pub(crate) fn to_ordered(&self) -> Ordered {
+        let mut fields = vec![("name", self.name.as_str().into())];
         if !self.version.is_empty() {
-            pairs.push(("version", Json::String(self.version.clone())));
+            fields.push(("version", self.version.as_str().into()));
         }
-        pairs.push(("repository", Json::String(self.repository.clone())));
+        fields.push(("repository", self.repository.as_str().into()));
         if !self.condition.is_empty() {
-            pairs.push(("condition", Json::String(self.condition.clone())));
+            fields.push(("condition", self.condition.as_str().into()));
         }
         if !self.tags.is_empty() {
-            let tags = self.tags.iter().cloned().map(Json::String).collect();
-            pairs.push(("tags", Json::Array(tags)));
+            let tags = self.tags.iter().map(|s| s.as_str().into()).collect();
+            fields.push(("tags", Ordered::List(tags)));
         }
         if self.enabled {
-            pairs.push(("enabled", Json::Bool(true)));
+            fields.push(("enabled", Ordered::Plain(Json::Bool(true))));
         }
         if !self.import_values.is_empty() {
-            pairs.push(("import-values", Json::Array(self.import_values.clone())));
+            let imports = Json::Array(self.import_values.clone());
+            fields.push(("import-values", Ordered::Plain(imports)));
         }
         if !self.alias.is_empty() {
-            pairs.push(("alias", Json::String(self.alias.clone())));
+            fields.push(("alias", self.alias.as_str().into()));
         }
-        pairs
+        Ordered::Struct(fields)
     }
 }
 
 impl Lock {
     /// Reads Chart.lock. The error is Go's text.
-    pub(super) fn read(text: &[u8]) -> Read<Lock> {
+    pub(crate) fn read(text: &[u8]) -> Read<Lock> {
         with_root(text, |root| {
             let Some(root) = root else {
                 return Ok(Lock::default());
@@ -614,6 +641,62 @@ impl Lock {
             })
         })
     }
+}
+
+/// The keys of Chart.yaml.
+const METADATA_KEYS: &[&str] = &[
+    "name",
+    "home",
+    "sources",
+    "version",
+    "description",
+    "keywords",
+    "maintainers",
+    "icon",
+    "apiVersion",
+    "condition",
+    "tags",
+    "appVersion",
+    "deprecated",
+    "annotations",
+    "kubeVersion",
+    "dependencies",
+    "type",
+];
+
+/// The keys of a dependency.
+const DEPENDENCY_KEYS: &[&str] = &[
+    "name",
+    "version",
+    "repository",
+    "condition",
+    "tags",
+    "enabled",
+    "import-values",
+    "alias",
+];
+
+/// The first key, in the order of a sorted map, that is none of `known`; lists
+/// of structs are looked into.
+fn unknown_key(node: &Node<'_>, known: &[&str]) -> Option<String> {
+    let mut pairs: Vec<_> = node
+        .as_mapping()?
+        .iter()
+        .filter_map(|(key, value)| Some((scalar_text(key)?, value)))
+        .collect();
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    pairs.into_iter().find_map(|(key, value)| {
+        if !known.iter().any(|k| k.eq_ignore_ascii_case(&key)) {
+            return Some(key);
+        }
+        let inner: &[&str] = match key.as_str() {
+            "dependencies" => DEPENDENCY_KEYS,
+            "maintainers" => &["name", "email", "url"],
+            _ => return None,
+        };
+        let items = value.as_sequence().unwrap_or_default();
+        items.iter().find_map(|item| unknown_key(item, inner))
+    })
 }
 
 /// Blanks become spaces, what does not print goes.

@@ -14,11 +14,11 @@ mod metadata;
 use std::sync::Arc;
 
 pub use archive::{ArchiveError, MAX_ARCHIVE_BYTES, MAX_FILE_BYTES, read_archive, write_archive};
-pub(crate) use ignore::glob_matches;
+pub use ignore::glob_matches;
 pub use ignore::{IgnoreError, IgnoreRules, PathKind};
 pub use load::{load_archive, load_files};
-pub(crate) use metadata::version_fits;
 pub use metadata::{Dependency, Lock, Maintainer, Metadata};
+pub(crate) use metadata::{Fields, Read, version_fits};
 
 use crate::values::Table;
 

@@ -132,6 +132,10 @@ fn pascal(bytes: &[u8]) -> String {
     let leading = all.iter().take_while(|r| is_connector(**r)).count();
     out.extend(&all[..leading]);
     at += leading;
+    if leading == all.len() {
+        // The original writes the last one twice when there is nothing else.
+        out.extend(all.last());
+    }
     while at < all.len() {
         let word = all[at..].iter().take_while(|r| !is_connector(**r)).count();
         push_pascal_word(&mut out, &all[at..at + word]);
@@ -200,6 +204,7 @@ mod tests {
             ("aBC", "ABC"),
             ("FOO1BAR", "Foo1BAR"),
             ("_a__b_", "_A_B_"),
+            ("_-", "_--"),
             ("", ""),
         ] {
             assert_eq!(pascal(input.as_bytes()), want, "{input}");

@@ -36,7 +36,10 @@ use crate::session::Session;
 
 pub(crate) use decimal::is_multiple as is_decimal_multiple;
 pub(crate) use helm::{WARN_END, WARN_START, without_no_value};
-pub(crate) use jsontext::{decode as decode_json, mismatch, to_json_value};
+pub(crate) use jsontext::{
+    Html as JsonHtml, Layout as JsonLayout, decode as decode_json, encode as encode_json, mismatch,
+    to_json_value,
+};
 pub(crate) use paths::{base as base_name, clean as clean_path};
 pub(crate) use url::{check as check_url, is_absolute as is_absolute_url};
 pub(crate) use yamltext::to_yaml;

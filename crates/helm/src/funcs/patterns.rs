@@ -2,7 +2,7 @@
 //! expression that does not compile, the `must` forms fail.
 
 use sluice_gotemplate::regexp::{Regexp, quote_meta};
-use sluice_gotemplate::{CallError, Run, STRING_SLICE, Str, Value};
+use sluice_gotemplate::{CallError, List, Run, STRING_SLICE, Str, Value};
 
 use super::convert::{BOOL, INT, STRING, int, string, strings, text, utf8};
 use super::{Answer, Body, Entry, fixed};
@@ -87,6 +87,9 @@ fn find_all(run: &mut Run<'_, Session>, a: &[Value], broken: Broken) -> Answer {
     let subject = text(&a[1]);
     let found = regexp.find_all(subject, int(&a[2]));
     run.charge(std::mem::size_of_val(found.as_slice()) * 2)?;
+    if found.is_empty() {
+        return Ok(Value::List(List::nil(STRING_SLICE)));
+    }
     Ok(strings(
         found
             .into_iter()
@@ -131,5 +134,8 @@ fn split(run: &mut Run<'_, Session>, a: &[Value], broken: Broken) -> Answer {
     let regexp = compile(run, &a[0], broken)?;
     let pieces = regexp.split(text(&a[1]), int(&a[2]));
     run.charge(std::mem::size_of_val(pieces.as_slice()) * 2)?;
+    if pieces.is_empty() {
+        return Ok(Value::List(List::nil(STRING_SLICE)));
+    }
     Ok(strings(pieces.into_iter().map(Str::from)))
 }

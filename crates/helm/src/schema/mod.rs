@@ -80,6 +80,12 @@ fn validate_chart(chart: &Chart, values: &Table, findings: &mut String) {
     }
 }
 
+/// Holds values against the one schema of a chart, as `helm lint` does. The
+/// error is Helm's text.
+pub(crate) fn validate_against(schema: &[u8], values: &Table) -> Result<(), String> {
+    on_deep_stack(STACK_LEVELS, || validate_one(schema, values, MAX_STEPS)).unwrap_or_else(Err)
+}
+
 /// Holds values against one schema. The error is Helm's text, which ends with a
 /// line break when it is about the values.
 fn validate_one(schema: &[u8], values: &Table, max_steps: u64) -> Result<(), String> {
