@@ -90,7 +90,9 @@ impl Checker<'_> {
                 let mut of: Option<Type> = None;
                 for element in &list.elements {
                     let found = self.infer(element, scope);
-                    of = Some(of.map_or(found.clone(), |of| if of == found { of } else { Type::Dyn }));
+                    of = Some(
+                        of.map_or(found.clone(), |of| if of == found { of } else { Type::Dyn }),
+                    );
                 }
                 Type::list(of.unwrap_or(Type::Param('_')))
             }
@@ -151,10 +153,9 @@ impl Checker<'_> {
                     op::OPT_SELECT => op::OPT_INDEX,
                     name => name,
                 };
-                let gathering = call
-                    .args
-                    .iter()
-                    .any(|argument| matches!(&argument.expr, Expr::Ident(name) if name == GATHERED));
+                let gathering = call.args.iter().any(
+                    |argument| matches!(&argument.expr, Expr::Ident(name) if name == GATHERED),
+                );
                 let sign = sign_of(name);
                 let mut at = None;
                 if sign.is_none() {
@@ -179,7 +180,10 @@ impl Checker<'_> {
     }
 
     fn undeclared(&mut self, at: usize, name: &str) -> Type {
-        self.problem(at, format!("undeclared reference to '{name}' (in container '')"))
+        self.problem(
+            at,
+            format!("undeclared reference to '{name}' (in container '')"),
+        )
     }
 
     fn field(&mut self, operand: &Type, name: &str, at: usize) -> Type {
@@ -194,7 +198,10 @@ impl Checker<'_> {
                 Type::Optional(Arc::new(field))
             }
             Type::Dyn | Type::Param(_) => Type::Dyn,
-            other => self.problem(at, format!("type '{other}' does not support field selection")),
+            other => self.problem(
+                at,
+                format!("type '{other}' does not support field selection"),
+            ),
         }
     }
 
@@ -480,7 +487,12 @@ fn parts(expression: &IdedExpr) -> Vec<&IdedExpr> {
         Expr::List(list) => list.elements.iter().collect(),
         Expr::Map(map) => entry_parts(&map.entries),
         Expr::Struct(structure) => entry_parts(&structure.entries),
-        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).collect(),
+        Expr::Call(call) => call
+            .target
+            .as_deref()
+            .into_iter()
+            .chain(&call.args)
+            .collect(),
         Expr::Comprehension(c) => vec![
             &c.iter_range,
             &c.accu_init,

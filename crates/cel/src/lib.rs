@@ -117,8 +117,7 @@ impl Predicate {
         let predicate = Self::parse(source)?;
         let any = || Type::map(Type::Dyn);
         let variables: Vec<(&str, Type)> = variables.iter().map(|name| (*name, any())).collect();
-        let checked =
-            on_large_stack(|| check::type_of(source, &predicate.expression, &variables));
+        let checked = on_large_stack(|| check::type_of(source, &predicate.expression, &variables));
         match checked {
             Ok(Type::Bool) => Ok(predicate),
             Ok(other) => Err(Error::Type(other.to_string())),
@@ -161,7 +160,9 @@ impl Predicate {
 /// The functions of the environment, and the names of types.
 static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| {
     let mut context = Context::default().with_all();
-    context.add_function("type", |value: Value| Arc::new(type_name(&value).to_owned()));
+    context.add_function("type", |value: Value| {
+        Arc::new(type_name(&value).to_owned())
+    });
     for name in check::TYPES {
         context.add_variable_from_value(name, Value::String(Arc::new(name.to_owned())));
     }
@@ -225,24 +226,23 @@ fn check_cost(widest: usize, loops: u32) -> Result<(), String> {
 
 /// The text of a run-time error, without the values that the interpreter would quote.
 fn describe(expression: &IdedExpr, error: ExecutionError) -> String {
-        match error {
-            ExecutionError::NoSuchKey(key) => format!("no such key: {key}"),
-            ExecutionError::UndeclaredReference(name) => {
-                let attribute =
-                    check::attribute(expression, &name).unwrap_or_else(|| name.to_string());
-                format!("no such attribute(s): {attribute}")
-            }
-            ExecutionError::IndexOutOfBounds(Value::Int(at)) => format!("index out of bounds: {at}"),
-            ExecutionError::IndexOutOfBounds(_) => "index out of bounds".to_owned(),
-            ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
-            ExecutionError::RemainderByZero(_) => "modulus by zero".to_owned(),
-            ExecutionError::Overflow(..) => "integer overflow".to_owned(),
-            ExecutionError::FunctionError { function, .. } => {
-                format!("function '{function}' failed")
-            }
-            _ => "no such overload".to_owned(),
+    match error {
+        ExecutionError::NoSuchKey(key) => format!("no such key: {key}"),
+        ExecutionError::UndeclaredReference(name) => {
+            let attribute = check::attribute(expression, &name).unwrap_or_else(|| name.to_string());
+            format!("no such attribute(s): {attribute}")
         }
+        ExecutionError::IndexOutOfBounds(Value::Int(at)) => format!("index out of bounds: {at}"),
+        ExecutionError::IndexOutOfBounds(_) => "index out of bounds".to_owned(),
+        ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
+        ExecutionError::RemainderByZero(_) => "modulus by zero".to_owned(),
+        ExecutionError::Overflow(..) => "integer overflow".to_owned(),
+        ExecutionError::FunctionError { function, .. } => {
+            format!("function '{function}' failed")
+        }
+        _ => "no such overload".to_owned(),
     }
+}
 
 /// What is too large about an expression, if something is.
 fn too_large(source: &str) -> Option<String> {

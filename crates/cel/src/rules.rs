@@ -12,7 +12,9 @@ use cel::{Context, Value};
 use serde_json::Value as Json;
 
 use crate::types::{Object, Type};
-use crate::{FUNCTIONS, check, check_cost, describe, on_large_stack, parse, texts, to_cel, too_large, widest};
+use crate::{
+    FUNCTIONS, check, check_cost, describe, on_large_stack, parse, texts, to_cel, too_large, widest,
+};
 
 /// Expressions that are nested no deeper run on the stack of the caller.
 const SHALLOW: usize = 24;
@@ -146,9 +148,10 @@ fn typed(json: &Json, ty: &Type) -> Value {
         (Type::List(of), Json::Array(items)) => {
             Value::List(Arc::new(items.iter().map(|item| typed(item, of)).collect()))
         }
-        (Type::Map(_, of), Json::Object(map)) => {
-            members(map.iter().map(|(key, value)| (key.as_str(), typed(value, of))))
-        }
+        (Type::Map(_, of), Json::Object(map)) => members(
+            map.iter()
+                .map(|(key, value)| (key.as_str(), typed(value, of))),
+        ),
         (Type::Object(object), Json::Object(map)) => {
             let known = object.fields.iter();
             members(known.filter_map(|(field, (name, ty))| {
@@ -183,8 +186,28 @@ fn converted(conversion: &Option<IdedExpr>, text: &str) -> Value {
 
 /// Words that cannot name fields.
 const RESERVED: [&str; 22] = [
-    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function",
-    "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while", "",
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
+    "",
 ];
 
 /// How an expression names a field of this JSON name. None where it cannot.
@@ -253,20 +276,32 @@ mod tests {
             "'abc'.find('[b-c]+') == 'bc'",
             "[1, 2, 3].sum() == 6 && [1, 2].isSorted()",
         ] {
-            assert_eq!(holds(source, ty.clone(), value.clone()), Ok(true), "{source}");
+            assert_eq!(
+                holds(source, ty.clone(), value.clone()),
+                Ok(true),
+                "{source}"
+            );
         }
     }
 
     #[test]
     fn wrong_types_are_found_before_anything_runs() {
-        let ty = || object_type("object", [("n".to_owned(), Type::Int), ("s".to_owned(), Type::String)]);
+        let ty = || {
+            object_type(
+                "object",
+                [("n".to_owned(), Type::Int), ("s".to_owned(), Type::String)],
+            )
+        };
         for (source, text) in [
             (
                 "self.s == self.n",
                 "ERROR: <input>:1:8: found no matching overload for '_==_' applied to '(string, int)'\n | self.s == \
                  self.n\n | .......^",
             ),
-            ("self.x", "ERROR: <input>:1:5: undefined field 'x'\n | self.x\n | ....^"),
+            (
+                "self.x",
+                "ERROR: <input>:1:5: undefined field 'x'\n | self.x\n | ....^",
+            ),
             (
                 "self.s.size() > 1 && has(self.y)",
                 "ERROR: <input>:1:25: undefined field 'y'\n | self.s.size() > 1 && has(self.y)\n | \

@@ -30,9 +30,8 @@ impl<'s> Tokens<'s> {
                 quote @ (b'"' | b'\'') => at = end_of_text(bytes, at, quote),
                 b if b.is_ascii_alphanumeric() || b == b'_' => {
                     let is_number = b.is_ascii_digit();
-                    let inside = |b: u8| {
-                        b.is_ascii_alphanumeric() || b == b'_' || (is_number && b == b'.')
-                    };
+                    let inside =
+                        |b: u8| b.is_ascii_alphanumeric() || b == b'_' || (is_number && b == b'.');
                     while at < bytes.len() && inside(bytes[at]) {
                         at += 1;
                     }

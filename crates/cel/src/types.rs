@@ -119,24 +119,45 @@ const FUNCTIONS: &[(&str, &str)] = &[
         "(int,int)->int (uint,uint)->uint (double,double)->double (timestamp,timestamp)->duration \
          (timestamp,duration)->timestamp (duration,duration)->duration",
     ),
-    ("_*_ _/_", "(int,int)->int (uint,uint)->uint (double,double)->double"),
+    (
+        "_*_ _/_",
+        "(int,int)->int (uint,uint)->uint (double,double)->double",
+    ),
     ("_%_", "(int,int)->int (uint,uint)->uint"),
     ("@in", "(A,list(A))->bool (A,map(A,B))->bool"),
     ("_[_]", "(list(A),int)->A (map(A,B),A)->B"),
-    ("_[?_]", "(list(A),int)->optional(A) (map(A,B),A)->optional(B) (optional(map(A,B)),A)->optional(B) \
-               (optional(list(A)),int)->optional(A)"),
+    (
+        "_[?_]",
+        "(list(A),int)->optional(A) (map(A,B),A)->optional(B) (optional(map(A,B)),A)->optional(B) \
+               (optional(list(A)),int)->optional(A)",
+    ),
     ("@not_strictly_false __not_strictly_false__", "(bool)->bool"),
     (
         "size",
         "(string)->int (bytes)->int (list(A))->int (map(A,B))->int string.()->int bytes.()->int list(A).()->int \
          map(A,B).()->int",
     ),
-    ("startsWith endsWith contains matches", "string.(string)->bool"),
+    (
+        "startsWith endsWith contains matches",
+        "string.(string)->bool",
+    ),
     ("matches", "(string,string)->bool"),
-    ("contains intersects equivalent", "sets.(list(A),list(A))->bool"),
-    ("int", "(int)->int (uint)->int (double)->int (string)->int (timestamp)->int (duration)->int"),
-    ("uint", "(uint)->uint (int)->uint (double)->uint (string)->uint"),
-    ("double", "(double)->double (int)->double (uint)->double (string)->double"),
+    (
+        "contains intersects equivalent",
+        "sets.(list(A),list(A))->bool",
+    ),
+    (
+        "int",
+        "(int)->int (uint)->int (double)->int (string)->int (timestamp)->int (duration)->int",
+    ),
+    (
+        "uint",
+        "(uint)->uint (int)->uint (double)->uint (string)->uint",
+    ),
+    (
+        "double",
+        "(double)->double (int)->double (uint)->double (string)->double",
+    ),
     ("bool", "(bool)->bool (string)->bool"),
     (
         "string",
@@ -147,8 +168,14 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("bytes", "(bytes)->bytes (string)->bytes"),
     ("dyn", "(A)->dyn"),
     ("type", "(A)->type"),
-    ("duration", "(duration)->duration (string)->duration (int)->duration"),
-    ("timestamp", "(timestamp)->timestamp (string)->timestamp (int)->timestamp"),
+    (
+        "duration",
+        "(duration)->duration (string)->duration (int)->duration",
+    ),
+    (
+        "timestamp",
+        "(timestamp)->timestamp (string)->timestamp (int)->timestamp",
+    ),
     (
         "getFullYear getMonth getDayOfYear getDayOfMonth getDate getDayOfWeek",
         "timestamp.()->int timestamp.(string)->int",
@@ -158,21 +185,39 @@ const FUNCTIONS: &[(&str, &str)] = &[
         "timestamp.()->int timestamp.(string)->int duration.()->int",
     ),
     ("charAt", "string.(int)->string"),
-    ("indexOf lastIndexOf", "string.(string)->int string.(string,int)->int list(A).(A)->int"),
+    (
+        "indexOf lastIndexOf",
+        "string.(string)->int string.(string,int)->int list(A).(A)->int",
+    ),
     ("lowerAscii upperAscii trim reverse", "string.()->string"),
-    ("replace", "string.(string,string)->string string.(string,string,int)->string"),
-    ("split", "string.(string)->list(string) string.(string,int)->list(string)"),
+    (
+        "replace",
+        "string.(string,string)->string string.(string,string,int)->string",
+    ),
+    (
+        "split",
+        "string.(string)->list(string) string.(string,int)->list(string)",
+    ),
     ("substring", "string.(int)->string string.(int,int)->string"),
-    ("join", "list(string).()->string list(string).(string)->string"),
+    (
+        "join",
+        "list(string).()->string list(string).(string)->string",
+    ),
     ("format", "string.(list(dyn))->string"),
     ("quote", "strings.(string)->string"),
     ("find", "string.(string)->string"),
-    ("findAll", "string.(string)->list(string) string.(string,int)->list(string)"),
+    (
+        "findAll",
+        "string.(string)->list(string) string.(string,int)->list(string)",
+    ),
     ("encode", "base64.(bytes)->string"),
     ("decode", "base64.(string)->bytes"),
     ("isSorted", "list(A).()->bool"),
     ("sum min max", "list(A).()->A"),
-    ("greatest least", "math.(A)->A math.(A,A)->A math.(A,A,A)->A math.(A,A,A,A)->A"),
+    (
+        "greatest least",
+        "math.(A)->A math.(A,A)->A math.(A,A,A)->A math.(A,A,A,A)->A",
+    ),
     ("abs", "math.(A)->A"),
     ("ceil floor round trunc", "math.(double)->double"),
     ("of", "optional.(A)->optional(A)"),
@@ -184,7 +229,10 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("orValue", "optional(A).(A)->A"),
     ("url", "(string)->url"),
     ("isURL", "(string)->bool"),
-    ("getScheme getHost getHostname getPort getEscapedPath", "url.()->string"),
+    (
+        "getScheme getHost getHostname getPort getEscapedPath",
+        "url.()->string",
+    ),
     ("getQuery", "url.()->map(string,list(string))"),
     ("ip", "(string)->ip cidr.()->ip"),
     ("isIP", "(string)->bool (string,int)->bool"),
@@ -205,8 +253,14 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("isInteger", "quantity.()->bool"),
     ("asInteger sign", "quantity.()->int"),
     ("asApproximateFloat", "quantity.()->double"),
-    ("add sub", "quantity.(quantity)->quantity quantity.(int)->quantity"),
-    ("isLessThan isGreaterThan", "quantity.(quantity)->bool semver.(semver)->bool"),
+    (
+        "add sub",
+        "quantity.(quantity)->quantity quantity.(int)->quantity",
+    ),
+    (
+        "isLessThan isGreaterThan",
+        "quantity.(quantity)->bool semver.(semver)->bool",
+    ),
     ("compareTo", "quantity.(quantity)->int semver.(semver)->int"),
     ("semver", "(string)->semver (string,bool)->semver"),
     ("isSemver", "(string)->bool (string,bool)->bool"),
@@ -220,8 +274,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
 ];
 
 /// Names that qualify functions.
-pub(crate) const LIBRARIES: [&str; 6] =
-    ["sets", "base64", "optional", "math", "strings", "format"];
+pub(crate) const LIBRARIES: [&str; 6] = ["sets", "base64", "optional", "math", "strings", "format"];
 
 /// The overloads of a function; none where there is no such function. `library` is the name that qualifies it.
 pub(crate) fn signatures(name: &str, library: Option<&str>) -> Vec<Signature> {
@@ -278,10 +331,7 @@ fn parts(text: &str) -> Vec<&str> {
 }
 
 fn read(text: &str) -> Option<Type> {
-    if let Some((name, inner)) = text
-        .strip_suffix(')')
-        .and_then(|text| text.split_once('('))
-    {
+    if let Some((name, inner)) = text.strip_suffix(')').and_then(|text| text.split_once('(')) {
         let inner: Vec<Arc<Type>> = parts(inner)
             .into_iter()
             .map(|part| read(part).map(Arc::new))
