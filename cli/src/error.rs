@@ -3,13 +3,13 @@
 use std::fmt;
 use std::io;
 
-use crate::terminal::FAILURE;
-
 /// The end of a command that did not do what was asked.
 #[derive(Debug)]
 pub enum Failure {
     /// Something went wrong: exit code 1.
     Error(String),
+    /// An end with an exit code of its own. Code 1 is then no failure but news.
+    Status(u8, String),
     /// Nobody reads the output any more: a quiet end.
     OutputClosed,
 }
@@ -27,23 +27,34 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Self::Error(_) => 1,
+            Self::Status(code, _) => *code,
             Self::OutputClosed => 0,
         }
     }
 
-    /// The line to print, if any.
-    pub fn line(&self) -> Option<String> {
+    /// What to say, if anything.
+    pub fn news(&self) -> Option<News<'_>> {
         match self {
-            Self::Error(message) => Some(format!("{FAILURE} {message}")),
+            Self::Status(1, message) => Some(News::Warning(message)),
+            Self::Error(message) | Self::Status(_, message) => Some(News::Failure(message)),
             Self::OutputClosed => None,
         }
     }
 }
 
+/// How the end of a command is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News<'a> {
+    /// Something went wrong.
+    Failure(&'a str),
+    /// Something is to be known.
+    Warning(&'a str),
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Error(message) => f.write_str(message),
+            Self::Error(message) | Self::Status(_, message) => f.write_str(message),
             Self::OutputClosed => f.write_str("the output was closed"),
         }
     }

@@ -16,6 +16,7 @@ mod commands;
 mod error;
 mod object;
 mod per_kind;
+mod preview;
 mod resources;
 mod session;
 mod table;
@@ -25,6 +26,7 @@ mod wait;
 mod watch;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -32,9 +34,9 @@ use clap::{Parser, Subcommand};
 use tokio::time::timeout_at;
 
 use crate::commands::{
-    completion, create, delete, events, export, get, reconcile, resume, suspend, tree,
+    build, completion, create, delete, diff, events, export, get, reconcile, resume, suspend, tree,
 };
-use crate::error::{Failure, Outcome};
+use crate::error::{Failure, News, Outcome};
 use crate::per_kind::PerKind;
 use crate::session::{GlobalArgs, Session};
 use crate::terminal::Terminal;
@@ -97,6 +99,12 @@ enum ClusterCommand {
     Tree(tree::Tree),
     /// Show what happened to objects
     Events(events::Events),
+    /// Print what a controller would apply
+    #[command(subcommand)]
+    Build(build::Build),
+    /// Show what a controller would change
+    #[command(subcommand)]
+    Diff(diff::Diff),
 }
 
 impl ClusterCommand {
@@ -120,23 +128,40 @@ impl ClusterCommand {
             Self::Export(command) => export::run(command, session).await,
             Self::Tree(command) => command.run(session).await,
             Self::Events(command) => command.run(session).await,
+            Self::Build(command) => command.run(session).await,
+            Self::Diff(command) => command.run(session).await,
         }
     }
 }
 
 /// Runs the command line of the process.
 pub fn main() -> ExitCode {
+    execute(std::env::args_os(), Terminal::standard())
+}
+
+/// Runs a command line, whose first argument is the name of the program, with other streams than those
+/// of the process. Returns the exit code.
+pub fn run_with(
+    arguments: impl IntoIterator<Item = OsString>,
+    data: Box<dyn Write + Send>,
+    progress: Box<dyn Write + Send>,
+) -> ExitCode {
+    execute(arguments, Terminal::new(data, progress))
+}
+
+fn execute(arguments: impl IntoIterator<Item = OsString>, mut terminal: Terminal) -> ExitCode {
     sluice_runtime::client::install_tls();
-    let mut terminal = Terminal::standard();
-    let cli = match parse(std::env::args_os()) {
+    let cli = match parse(arguments) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, &mut terminal),
     };
-    match run(cli, terminal) {
+    match run(cli, terminal.clone()) {
         Ok(code) => code,
         Err(failure) => {
-            if let Some(line) = failure.line() {
-                eprintln!("{line}");
+            match failure.news() {
+                Some(News::Failure(text)) => terminal.failure(text),
+                Some(News::Warning(text)) => terminal.warning(text),
+                None => {}
             }
             ExitCode::from(failure.code())
         }
@@ -297,6 +322,9 @@ mod tests {
             "sluice tree ks web --compact -o json",
             "sluice events -A --for Kustomization/web --types Normal,Warning -w",
             "sluice completion zsh",
+            "sluice build ks web --path . --dry-run --kustomization-file ks.yaml -r",
+            "sluice diff kustomization web --path . --local-sources a/b/c=d,e/f/g=h",
+            "sluice diff ks web --path . --progress-bar=false",
             "sluice --version",
             "sluice",
         ] {

@@ -18,7 +18,7 @@ use sluice_objects::switches::{self, Switches};
 use sluice_objects::takeover::Managers;
 use sluice_objects::{drift, force, ignore, stage, takeover};
 
-use crate::cluster::{Answer, Guard, Mode, Refusal, Target, each};
+use crate::cluster::{Answer, Guard, Mode, Refusal, Scope, Target, each};
 use crate::plan::{Action, Applied, Item, Planned, Seen, Step, Takeover};
 
 /// What carrying out a plan needs besides the plan.
@@ -103,7 +103,7 @@ impl Failure {
                 format!("{subject} namespace not specified: {refusal}")
             }
             Attempt::Check if refusal.is_not_found() => format!("{subject} not found: {refusal}"),
-            Attempt::Check if refusal.reason.is_empty() => {
+            Attempt::Check if refusal.reason.is_empty() || refusal.is_unknown_kind() => {
                 format!("{subject} dry-run failed: {refusal}")
             }
             Attempt::Check => format!("{subject} dry-run failed ({}): {refusal}", refusal.reason),
@@ -258,21 +258,27 @@ impl<T: Target> Act<'_, T> {
             Action::Inspect => self.inspect(item).await,
             Action::Create => {
                 let write = Write::unchecked(item, Guard::Absent, None);
-                if step.check {
-                    self.check(item, write).await
-                } else {
-                    Ok(Found::Write(Box::new(write)))
-                }
+                self.check_if(step.check, item, write).await
             }
             Action::Write => {
                 let write = Write::unchecked(item, Guard::None, seen);
-                if step.check {
-                    self.check(item, write).await
-                } else {
-                    Ok(Found::Write(Box::new(write)))
-                }
+                self.check_if(step.check, item, write).await
             }
         }
+    }
+
+    /// Asks the server about a write where the plan says so, and otherwise whether there is anywhere to
+    /// write it to.
+    async fn check_if(&self, is_asked: bool, item: &Item, write: Write) -> Resolved {
+        if is_asked {
+            return self.check(item, write).await;
+        }
+        let reach = match self.target.scope(&item.gvk).await {
+            Ok(Scope::Namespaced) if item.id.namespace.is_empty() => Err(Refusal::no_path()),
+            Ok(_) => Ok(Found::Write(Box::new(write))),
+            Err(refusal) => Err(refusal),
+        };
+        reach.map_err(|refusal| self.fail(item, Attempt::Check, refusal))
     }
 
     async fn apply(

@@ -32,12 +32,14 @@ use crate::cluster::admission::Policies;
 use crate::cluster::mapper::Mapper;
 use crate::cluster::remote::{Allowed, Remotes};
 use crate::cluster::watch::Observer;
-use crate::edge::{Edge, Parts, Stores, after_expression, wake_dependents};
+use crate::depends::AfterExpression;
+use crate::edge::{Edge, Parts};
 use crate::reconcile::{Memory, Reconciler};
 use crate::registry::Registry;
 use crate::settings::{Args, CONTROLLER, GATES, Gates, Settings};
 use crate::source::Reference;
 use crate::status::is_ready;
+use crate::stores::{Stores, wake_dependents};
 
 /// The reconciled kind as logs and metrics name it.
 const KIND: Kind = Kind {
@@ -75,7 +77,7 @@ impl Triggers {
             Change::Updated { .. } => {}
             Change::Deleted(_) => self.queue.add(key.clone()),
         }
-        let after = after_expression(&self.settings);
+        let after = AfterExpression::of(self.settings.gates);
         wake_dependents(&key, &self.stores, &self.registry, &self.queue, after);
     }
 
@@ -195,7 +197,6 @@ async fn work(host: &Host, settings: Settings) -> anyhow::Result<()> {
             insecure_tls: settings.args.insecure_kubeconfig_tls,
         }),
         recorder: host.recorder.clone(),
-        metrics: host.metrics.clone(),
         queue: queue.clone(),
         registry: registry.clone(),
         settings: settings.clone(),
@@ -283,10 +284,12 @@ async fn watch_all(host: &Host, settings: &Settings, triggers: &Triggers) {
             o.status.as_ref()?.artifact.as_ref()
         });
     }
-    wait_until(&host.stop, || {
-        stores.git.is_synced() && stores.oci.is_synced() && stores.bucket.is_synced()
-    })
-    .await;
+    let sources = async {
+        stores.git.until_synced().await;
+        stores.oci.until_synced().await;
+        stores.bucket.until_synced().await;
+    };
+    first_listing(&host.stop, sources).await;
     let config = host.watch_config().page_size(200);
     let api = host.watched::<Kustomization>();
     tokio::spawn(informer::run(
@@ -301,14 +304,14 @@ async fn watch_all(host: &Host, settings: &Settings, triggers: &Triggers) {
         follow_config::<ConfigMap>(host, plain().labels(selector), "ConfigMap", triggers);
         follow_config::<Secret>(host, plain().labels(selector), "Secret", triggers);
     }
-    wait_until(&host.stop, || stores.kustomizations.is_synced()).await;
+    first_listing(&host.stop, stores.kustomizations.until_synced()).await;
 }
 
-/// Waits for the first listings, a while.
-async fn wait_until(stop: &CancellationToken, is_done: impl Fn() -> bool) {
-    let deadline = tokio::time::Instant::now() + FIRST_LISTING;
-    while !is_done() && !stop.is_cancelled() && tokio::time::Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+/// Waits for first listings, a while.
+async fn first_listing(stop: &CancellationToken, listed: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        _ = tokio::time::timeout(FIRST_LISTING, listed) => {}
     }
 }
 

@@ -7,6 +7,7 @@ use sluice_api::reference::DependencyReference;
 use sluice_cel::Predicate;
 use sluice_runtime::informer::ObjectKey;
 
+use crate::settings::Gates;
 use crate::source::Reference;
 
 /// Which checks follow a true `readyExpr`.
@@ -16,6 +17,16 @@ pub enum AfterExpression {
     Nothing,
     /// The built-in ones too (gate `AdditiveCELDependencyCheck`).
     BuiltIn,
+}
+
+impl AfterExpression {
+    /// What the gates say.
+    pub fn of(gates: Gates) -> Self {
+        match gates.additive_cel_dependency_check {
+            true => Self::BuiltIn,
+            false => Self::Nothing,
+        }
+    }
 }
 
 /// Where the dependencies stand. The texts are Flux's.

@@ -10,20 +10,18 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use kube::{Api, Client};
 use sluice_api::artifact::Artifact;
 use sluice_api::key::KUSTOMIZE_STATUS_MANAGER;
-use sluice_api::kustomize::{Kustomization, KustomizationStatus, SourceKind, ValuesKind};
-use sluice_api::source::{Bucket, ExternalArtifact, GitRepository, OciRepository};
+use sluice_api::kustomize::{Kustomization, KustomizationStatus, ValuesKind};
 use sluice_artifact::fetch::Options;
 use sluice_artifact::{Fetched as Download, Fetcher, Tree};
 use sluice_runtime::controller::jittered;
 use sluice_runtime::events::{Notice, Recorder};
-use sluice_runtime::informer::{ObjectKey, Store};
-use sluice_runtime::metrics::{Metrics, ObjectLabels};
+use sluice_runtime::informer::ObjectKey;
 use sluice_runtime::patch;
 use sluice_runtime::queue::Queue;
 
 use crate::cluster::remote::Remotes;
 use crate::cluster::{Identity, Live};
-use crate::depends::{self, AfterExpression};
+use crate::depends::AfterExpression;
 use crate::desired::files::Files;
 use crate::desired::variables::{Loaded, Variables};
 use crate::desired::{self, Built};
@@ -32,49 +30,11 @@ use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::source::{Reference, Source};
 use crate::status::OWNED;
+use crate::stores::{Stores, wake_dependents};
 use crate::world::{Fetched, World};
 
 /// Longest time that reading one object may take.
 const DEADLINE: Duration = Duration::from_secs(30);
-
-/// The local copies of the kinds that are watched.
-#[derive(Debug, Clone, Default)]
-pub struct Stores {
-    /// What is reconciled.
-    pub kustomizations: Store<Kustomization>,
-    /// Sources.
-    pub git: Store<GitRepository>,
-    /// Sources.
-    pub oci: Store<OciRepository>,
-    /// Sources.
-    pub bucket: Store<Bucket>,
-    /// Sources.
-    pub external: Store<ExternalArtifact>,
-}
-
-impl Stores {
-    /// What is known of a source.
-    pub fn source(&self, reference: &Reference) -> Source {
-        fn of<K>(
-            store: &Store<K>,
-            key: &ObjectKey,
-            artifact: impl Fn(&K) -> Option<Artifact>,
-        ) -> Source {
-            match store.get(key) {
-                None => Source::Absent,
-                Some(object) => artifact(&object).map_or(Source::Empty, Source::Artifact),
-            }
-        }
-        let key = &reference.key;
-        match reference.kind {
-            SourceKind::GitRepository => of(&self.git, key, |o| o.status.clone()?.artifact),
-            SourceKind::OciRepository => of(&self.oci, key, |o| o.status.clone()?.artifact),
-            SourceKind::Bucket => of(&self.bucket, key, |o| o.status.clone()?.artifact),
-            SourceKind::ExternalArtifact => of(&self.external, key, |o| o.status.clone()?.artifact),
-            SourceKind::Other(_) => Source::Absent,
-        }
-    }
-}
 
 /// Downloads artifacts. A digest is taken from memory only for an address that it was had from: a
 /// source whose artifact is not where it says must not look healthy.
@@ -138,7 +98,6 @@ pub struct Edge {
     remotes: Remotes,
     settings: Settings,
     recorder: Recorder,
-    metrics: Arc<Metrics>,
     queue: Arc<Queue<ObjectKey>>,
     registry: Arc<Registry<Memory>>,
 }
@@ -165,8 +124,6 @@ pub struct Parts {
     pub settings: Settings,
     /// Where notices go.
     pub recorder: Recorder,
-    /// Measurements.
-    pub metrics: Arc<Metrics>,
     /// What is due.
     pub queue: Arc<Queue<ObjectKey>>,
     /// What is remembered.
@@ -187,7 +144,6 @@ impl Edge {
             remotes: parts.remotes,
             settings: parts.settings,
             recorder: parts.recorder,
-            metrics: parts.metrics,
             queue: parts.queue,
             registry: parts.registry,
         })
@@ -246,6 +202,48 @@ struct ReadError {
     text: String,
 }
 
+/// What the objects hold that `postBuild.substituteFrom` names, in its order.
+pub async fn load(client: &Client, ks: &Kustomization) -> Vec<Loaded> {
+    let namespace = ks.metadata.namespace.as_deref().unwrap_or_default();
+    let references = ks
+        .spec
+        .post_build
+        .iter()
+        .flat_map(|post_build| &post_build.substitute_from);
+    let mut loaded = Vec::new();
+    for reference in references {
+        let data: Result<BTreeMap<String, String>, ReadError> = match reference.kind {
+            ValuesKind::ConfigMap => {
+                let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+                within(api.get(&reference.name))
+                    .await
+                    .map(|map| map.data.unwrap_or_default())
+            }
+            _ => {
+                let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+                let text = |(key, value): (String, k8s_openapi::ByteString)| {
+                    (key, String::from_utf8_lossy(&value.0).into_owned())
+                };
+                let secret = within(api.get(&reference.name)).await;
+                secret.map(|secret| {
+                    secret
+                        .data
+                        .unwrap_or_default()
+                        .into_iter()
+                        .map(text)
+                        .collect()
+                })
+            }
+        };
+        loaded.push(match data {
+            Ok(data) => Loaded::Found(data),
+            Err(error) if error.is_absent => Loaded::Missing(error.text),
+            Err(error) => Loaded::Failed(error.text),
+        });
+    }
+    loaded
+}
+
 /// Waits for an answer, but not forever.
 async fn within<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ReadError> {
     match tokio::time::timeout(DEADLINE, request).await {
@@ -265,45 +263,6 @@ async fn within<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Res
     }
 }
 
-/// Wakes the Kustomizations that wait for one and are ready to go now, or said that it was missing. Of dependencies that this process does not know nothing can be said here.
-pub fn wake_dependents(
-    key: &ObjectKey,
-    stores: &Stores,
-    registry: &Registry<Memory>,
-    queue: &Queue<ObjectKey>,
-    after: AfterExpression,
-) {
-    if stores.kustomizations.get(key).is_none() {
-        return;
-    }
-    for (dependent, told) in registry.waiting_for(key) {
-        let Some(ks) = stores.kustomizations.get(&dependent) else {
-            continue;
-        };
-        let Source::Artifact(artifact) = stores.source(&Reference::of(&ks)) else {
-            continue;
-        };
-        let found = |key: &ObjectKey| stores.kustomizations.get(key).ok_or_else(String::new);
-        let is_news = match depends::check(&ks, &artifact.revision, after, found) {
-            // Not every step of the other one is worth a write, but that it exists is.
-            depends::Verdict::NotReady { on, .. } => on == *key && told.contains("' not found: "),
-            depends::Verdict::Ready | depends::Verdict::Invalid(_) => true,
-        };
-        if is_news {
-            registry.trigger(&dependent, &format!("Kustomization/{key}"));
-            queue.add(dependent);
-        }
-    }
-}
-
-/// Which checks follow a true expression.
-pub fn after_expression(settings: &Settings) -> AfterExpression {
-    match settings.gates.additive_cel_dependency_check {
-        true => AfterExpression::BuiltIn,
-        false => AfterExpression::Nothing,
-    }
-}
-
 /// The directory that a Kustomization's files would be unpacked in: the same for each run.
 fn root_of(ks: &Kustomization) -> String {
     let mut hasher = DefaultHasher::new();
@@ -316,24 +275,17 @@ fn root_of(ks: &Kustomization) -> String {
     )
 }
 
-/// How often a download that takes its time looks whether it is still wanted.
-const LOOK: Duration = Duration::from_millis(50);
-
 impl Edge {
     /// Waits until the source of `ks` has another artifact, or the same at another address. The retries of a
     /// download from a server that is gone would otherwise hold back what has replaced it.
     async fn moved_on(&self, ks: &Kustomization, artifact: &Artifact) {
-        let mut look = tokio::time::interval(LOOK);
-        loop {
-            look.tick().await;
-            if let Source::Artifact(now) = self.stores.source(&Reference::of(ks))
-                && (now.url != artifact.url || now.digest != artifact.digest)
-            {
-                // Its change may have been told before this turn began.
-                self.queue.add(ObjectKey::of(ks));
-                return;
-            }
-        }
+        let has_moved = |source: &Source| match source {
+            Source::Artifact(now) => now.url != artifact.url || now.digest != artifact.digest,
+            Source::Absent | Source::Empty => false,
+        };
+        self.stores.until(&Reference::of(ks), has_moved).await;
+        // Its change may have been told before this turn began.
+        self.queue.add(ObjectKey::of(ks));
     }
 }
 
@@ -388,44 +340,7 @@ impl World for Edge {
     }
 
     async fn load(&self, ks: &Kustomization) -> Vec<Loaded> {
-        let namespace = ks.metadata.namespace.as_deref().unwrap_or_default();
-        let references = ks
-            .spec
-            .post_build
-            .iter()
-            .flat_map(|post_build| &post_build.substitute_from);
-        let mut loaded = Vec::new();
-        for reference in references {
-            let data: Result<BTreeMap<String, String>, ReadError> = match reference.kind {
-                ValuesKind::ConfigMap => {
-                    let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
-                    within(api.get(&reference.name))
-                        .await
-                        .map(|map| map.data.unwrap_or_default())
-                }
-                _ => {
-                    let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-                    let text = |(key, value): (String, k8s_openapi::ByteString)| {
-                        (key, String::from_utf8_lossy(&value.0).into_owned())
-                    };
-                    let secret = within(api.get(&reference.name)).await;
-                    secret.map(|secret| {
-                        secret
-                            .data
-                            .unwrap_or_default()
-                            .into_iter()
-                            .map(text)
-                            .collect()
-                    })
-                }
-            };
-            loaded.push(match data {
-                Ok(data) => Loaded::Found(data),
-                Err(error) if error.is_absent => Loaded::Missing(error.text),
-                Err(error) => Loaded::Failed(error.text),
-            });
-        }
-        loaded
+        load(&self.client, ks).await
     }
 
     async fn connect(&self, ks: &Kustomization) -> Result<Live, String> {
@@ -481,14 +396,9 @@ impl World for Edge {
         };
         written.metadata.managed_fields = None;
         self.stores.kustomizations.learn(written.clone());
+        let after = AfterExpression::of(self.settings.gates);
         let key = ObjectKey::of(&written);
-        wake_dependents(
-            &key,
-            &self.stores,
-            &self.registry,
-            &self.queue,
-            after_expression(&self.settings),
-        );
+        wake_dependents(&key, &self.stores, &self.registry, &self.queue, after);
         Ok(Some(Arc::new(written)))
     }
 
@@ -537,13 +447,5 @@ impl World for Edge {
             interval,
             self.settings.args.common.interval_jitter_percentage,
         )
-    }
-
-    fn forget(&self, key: &ObjectKey) {
-        self.metrics.forget_object(&ObjectLabels {
-            kind: "Kustomization".to_owned(),
-            name: key.name.clone(),
-            namespace: key.namespace.clone(),
-        });
     }
 }

@@ -176,10 +176,7 @@ pub fn judge(
         }
         Source::Artifact(artifact) => artifact.clone(),
     };
-    let after = match gates.additive_cel_dependency_check {
-        true => AfterExpression::BuiltIn,
-        false => AfterExpression::Nothing,
-    };
+    let after = AfterExpression::of(*gates);
     let revision = Some(artifact.revision.clone());
     match depends::check(ks, &artifact.revision, after, dependency) {
         depends::Verdict::Ready => Verdict::Go(Box::new(Pass { artifact, checks })),

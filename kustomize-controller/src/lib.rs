@@ -7,6 +7,7 @@
 //! controller   watches and triggers ──> queue ──> workers ──> turn
 //! reconcile    gate ──> fetch, build ──> plan ──> act ──> prune ──> health      (no IO of its own)
 //! world, edge  what a reconciliation reads and writes: a trait, and the real one
+//! stores       the watched kinds, and whom their changes wake
 //! cluster      the target cluster with one Kustomization's rights: a trait, and the real one
 //! registry     what is remembered between turns, and who wakes whom
 //! ```
@@ -28,6 +29,7 @@ pub mod registry;
 pub mod settings;
 pub mod source;
 pub mod status;
+pub mod stores;
 pub mod timing;
 pub mod world;
 

@@ -80,12 +80,13 @@ async fn delete<T: Target>(target: &T, owner: &Owner, entry: &Stale) -> Result<A
     // A kind that the cluster does not know any more has no objects; Flux fails on it forever.
     let gvk = match target.scope(&gvk).await {
         Ok(_) => gvk,
-        Err(refusal) if refusal.is_not_found() => match target.preferred(&id.group, &id.kind).await
-        {
-            Ok(preferred) => preferred,
-            Err(refusal) if refusal.is_not_found() => return Ok(Action::Deleted),
-            Err(refusal) => return Err(query(refusal)),
-        },
+        Err(refusal) if refusal.is_unknown_kind() => {
+            match target.preferred(&id.group, &id.kind).await {
+                Ok(preferred) => preferred,
+                Err(refusal) if refusal.is_unknown_kind() => return Ok(Action::Deleted),
+                Err(refusal) => return Err(query(refusal)),
+            }
+        }
         Err(refusal) => return Err(query(refusal)),
     };
     if let Seen::Live(observed) = target.seen(&gvk, id) {

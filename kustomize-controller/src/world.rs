@@ -129,9 +129,6 @@ pub trait World: Send + Sync {
 
     /// `interval`, moved a little at random.
     fn jittered(&self, interval: Duration) -> Duration;
-
-    /// The object is gone: nothing is to be measured of it any more.
-    fn forget(&self, key: &ObjectKey);
 }
 
 /// A turn after `delay`, where zero means none.

@@ -384,6 +384,49 @@ async fn a_definition_that_is_never_established_fails_after_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_kind_that_the_cluster_does_not_know_fails_before_anything_is_written() {
+    let fake = fake(json!({}));
+    fake.publish("r1", vec![config_map("a", "1"), widget("w")]);
+    fake.state().unknown.insert("Widget".into());
+    let text = "no matches for kind \"Widget\" in version \"example.com/v1\"";
+    let reconciler = fake.reconciler(&[]);
+    fake.settle(&reconciler, Duration::from_secs(300)).await;
+    assert_eq!(
+        fake.ready(),
+        format!("False ReconciliationFailed: Widget/apps/w dry-run failed: {text}\n")
+    );
+    // Not even what would have been accepted is written.
+    assert_eq!(fake.live_names(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_of_a_kind_that_is_gone_are_gone_with_it() {
+    let fake = fake(json!({}));
+    fake.publish("r1", vec![config_map("a", "1"), widget("w")]);
+    let reconciler = fake.reconciler(&[]);
+    fake.settle(&reconciler, PATIENCE).await;
+    fake.notices();
+    fake.remove("Widget/apps/w");
+    fake.state().unknown.insert("Widget".into());
+    fake.publish("r2", vec![config_map("a", "1")]);
+    reconciler.registry.trigger(&key(), "test");
+    fake.settle(&reconciler, PATIENCE).await;
+    assert_eq!(fake.notices()[0], "Progressing: Widget/apps/w deleted");
+    assert_eq!(fake.inventory(), ["apps_a__ConfigMap"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_follows_when_the_kustomization_is_gone() {
+    let fake = fake(json!({}));
+    fake.publish("r1", vec![config_map("a", "1")]);
+    let reconciler = fake.reconciler(&[]);
+    fake.settle(&reconciler, PATIENCE).await;
+    fake.state().ks = None;
+    assert_eq!(fake.turn(&reconciler).await, Some(Next::Gone));
+    assert!(reconciler.registry.find(&key()).is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn force_recreates_and_waits_for_a_finalizer_without_a_worker() {
     let fake = fake(json!({"force": true}));
     let immutable = |value: &str| {

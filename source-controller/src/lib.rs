@@ -20,7 +20,6 @@ pub mod proxy;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use kube::Config;
@@ -223,11 +222,9 @@ fn names(list: &[String]) -> Vec<String> {
 
 /// Removes object stores that nobody needs, once it is known which objects there are.
 async fn sweep(reconciler: Arc<Reconciler>, stop: CancellationToken) {
-    while !reconciler.objects.is_synced() {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
-        }
+    tokio::select! {
+        () = stop.cancelled() => return,
+        () = reconciler.objects.until_synced() => {}
     }
     let swept = tokio::task::spawn_blocking(move || {
         CacheDir::sweep(&reconciler.caches, |key| {

@@ -161,6 +161,12 @@ impl World {
         Ok(revision)
     }
 
+    /// The kubeconfig of the cluster behind a world whose state is in `state`.
+    pub fn kubeconfig(state: &Path) -> PathBuf {
+        let given = std::env::var_os(KUBECONFIG).map(PathBuf::from);
+        given.unwrap_or_else(|| state.join("kubeconfig"))
+    }
+
     /// A client with all rights.
     pub fn client(&self) -> &Client {
         &self.client

@@ -59,13 +59,18 @@ fn wrong_credentials_keep_the_last_artifact() {
         let url = stage.private.url("wrong-credentials");
         let spec = json!({"url": url, "secretRef": {"name": "login"}});
         let mut case = Case::begin_at(stage, "wrong-credentials", spec).await?;
-        edit(&secrets, "login", &json!({"stringData": login("wrong")})).await?;
+        edit(
+            &secrets,
+            "login",
+            &json!({"stringData": login("open-sesame")}),
+        )
+        .await?;
         case.commit(&[("README.md", "Missed.\n")], &[]).await?;
         let prefix = format!("unable to list remote for '{url}': ");
         let says = case
             .source_fails("GitOperationFailed", Says::All(&[&prefix, "auth"]))
             .await?;
-        ensure!(!says.contains("wrong"), "a secret in `{says}`");
+        ensure!(!says.contains("open-sesame"), "a secret in `{says}`");
         case.nothing_happened().await?;
         edit(&secrets, "login", &json!({"stringData": login(LOGIN.1)})).await?;
         case.recovers().await

@@ -1,12 +1,13 @@
 //! The commands, a module each.
 //!
 //! A command is a type that `clap` fills, with a `run` that takes a
-//! [`Session`](crate::session::Session). `up` is at [`crate::up`]; `build` and
-//! `diff` will be beside these.
+//! [`Session`](crate::session::Session). `up` is at [`crate::up`].
 
+pub mod build;
 pub mod completion;
 pub mod create;
 pub mod delete;
+pub mod diff;
 pub mod events;
 pub mod export;
 pub mod get;

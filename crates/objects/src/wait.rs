@@ -79,7 +79,12 @@ pub fn judge(objects: &[Awaited], failing: Failing) -> Verdict {
 
 /// What is said when the time is over. Objects are sorted; Flux has them in no order.
 pub fn timeout_text(objects: &[Awaited]) -> String {
-    format!("timeout waiting for: {}", list(objects, |o| !o.is_done()))
+    format!("timeout waiting for: {}", pending(objects))
+}
+
+/// The objects that are still waited for, each with how it is: `[Kind/namespace/name status: '...']`.
+pub fn pending(objects: &[Awaited]) -> String {
+    list(objects, |o| !o.is_done())
 }
 
 fn list(objects: &[Awaited], filter: impl Fn(&Awaited) -> bool) -> String {
@@ -98,14 +103,6 @@ pub fn namespace_missing_text(id: &ObjectId) -> String {
         "resource {} {} is namespace scoped, but namespace is not set",
         group_kind(&id.group, &id.kind),
         id.name
-    )
-}
-
-/// What is said of a kind that the cluster does not know.
-pub fn unknown_kind_text(id: &ObjectId) -> String {
-    format!(
-        "no matches for kind \"{}\" in group \"{}\"",
-        id.kind, id.group
     )
 }
 

@@ -428,6 +428,13 @@ mod tests {
             correlator.place(&notice("y"), at(2)),
             Place::Create { .. }
         ));
+        // What is said of another revision is another event.
+        let mut other = notice("x");
+        other.metadata = BTreeMap::from([("r".to_owned(), "2".to_owned())]);
+        assert!(matches!(
+            correlator.place(&other, at(3)),
+            Place::Create { .. }
+        ));
     }
 
     #[test]

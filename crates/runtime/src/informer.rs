@@ -15,9 +15,8 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
 use kube::{Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-
-use crate::serve::Readiness;
 
 /// Namespace (empty for cluster-scoped objects) and name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,14 +81,21 @@ impl<'a, K> Change<'a, K> {
 #[derive(Debug)]
 pub struct Store<K> {
     objects: Arc<RwLock<HashMap<ObjectKey, Arc<K>>>>,
-    synced: Readiness,
+    progress: watch::Sender<Progress>,
+}
+
+/// How far a copy is, for those who wait for it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    is_synced: bool,
+    changes: u64,
 }
 
 impl<K> Clone for Store<K> {
     fn clone(&self) -> Self {
         Self {
             objects: self.objects.clone(),
-            synced: self.synced.clone(),
+            progress: self.progress.clone(),
         }
     }
 }
@@ -98,7 +104,7 @@ impl<K> Default for Store<K> {
     fn default() -> Self {
         Self {
             objects: Arc::default(),
-            synced: Readiness::default(),
+            progress: watch::Sender::default(),
         }
     }
 }
@@ -126,7 +132,26 @@ impl<K> Store<K> {
 
     /// Whether the first listing is complete.
     pub fn is_synced(&self) -> bool {
-        self.synced.get()
+        self.progress.borrow().is_synced
+    }
+
+    /// Waits until the first listing is complete.
+    pub async fn until_synced(&self) {
+        self.until(|| self.is_synced().then_some(())).await;
+    }
+
+    /// Waits until `look` finds something. It looks once now, and again after each change of the copy.
+    pub async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
+        let mut progress = self.progress.subscribe();
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            if progress.changed().await.is_err() {
+                // The sender lives as long as `self`.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Keeps a version that came as the answer to an own write, so that the next decision sees it
@@ -144,6 +169,16 @@ impl<K> Store<K> {
             return;
         }
         objects.insert(key, Arc::new(object));
+        drop(objects);
+        self.tell(|_| {});
+    }
+
+    /// Wakes those who wait for a change.
+    fn tell(&self, change: impl FnOnce(&mut Progress)) {
+        self.progress.send_modify(|progress| {
+            progress.changes = progress.changes.wrapping_add(1);
+            change(progress);
+        });
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<ObjectKey, Arc<K>>> {
@@ -231,7 +266,7 @@ fn apply<K: Resource>(
         Event::InitDone => {
             let fresh = relist.take().unwrap_or_default();
             let old = std::mem::replace(&mut *store.write(), fresh.clone());
-            store.synced.set(true);
+            store.tell(|progress| progress.is_synced = true);
             for (key, new) in &fresh {
                 match old.get(key) {
                     None => changed(Change::Added(new)),
@@ -250,6 +285,7 @@ fn apply<K: Resource>(
             let old = store
                 .write()
                 .insert(ObjectKey::of(new.as_ref()), new.clone());
+            store.tell(|_| {});
             match &old {
                 None => changed(Change::Added(&new)),
                 Some(old) => changed(Change::Updated { old, new: &new }),
@@ -257,6 +293,7 @@ fn apply<K: Resource>(
         }
         Event::Delete(object) => {
             store.write().remove(&ObjectKey::of(&object));
+            store.tell(|_| {});
             changed(Change::Deleted(&object));
         }
     }
@@ -328,6 +365,32 @@ mod tests {
         );
         assert!(store.get(&ObjectKey::new("apps", "a")).is_some());
         assert_eq!(store.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_wait_looks_again_after_each_change() {
+        let store: Store<ConfigMap> = Store::default();
+        let version = || {
+            let kept = store.get(&ObjectKey::new("apps", "a"))?;
+            kept.metadata.resource_version.clone()
+        };
+        let mut looks = 0;
+        let until_third = store.until(|| {
+            looks += 1;
+            version().filter(|version| version == "3")
+        });
+        let changes = async {
+            for version in ["1", "2", "3"] {
+                play(&store, vec![Event::Apply(object("a", version))]);
+                tokio::task::yield_now().await;
+            }
+        };
+        let (found, ()) = tokio::join!(until_third, changes);
+        assert_eq!(found, "3");
+        assert!((2..=4).contains(&looks), "{looks}");
+        assert!(!store.is_synced());
+        play(&store, vec![Event::Init, Event::InitDone]);
+        store.until_synced().await;
     }
 
     #[test]

@@ -126,9 +126,7 @@ impl Live {
             (Scope::Cluster, _) => format!("{root}/{plural}"),
             // An object without a namespace has no path.
             (Scope::Namespaced, "") => {
-                return Err(Refusal::not_found(
-                    "the server could not find the requested resource",
-                ));
+                return Err(Refusal::no_path());
             }
             (Scope::Namespaced, namespace) => {
                 format!("{root}/namespaces/{}/{plural}", escape(namespace))
@@ -220,7 +218,7 @@ fn refused(status: StatusCode, body: &Value) -> Refusal {
     };
     let (reason, message) = (text("reason"), text("message"));
     match (status.as_u16(), message.is_empty()) {
-        (404, true) => Refusal::not_found("the server could not find the requested resource"),
+        (404, true) => Refusal::no_path(),
         (code, true) => {
             let message = format!("the server answered {status}");
             Refusal {

@@ -169,7 +169,7 @@ impl Mapper {
     /// How a kind is reached.
     ///
     /// # Errors
-    /// The cluster does not know it (404), or could not be asked.
+    /// The cluster does not know it, or could not be asked.
     pub async fn resource(&self, gvk: &Gvk) -> Result<Resource, Refusal> {
         let look = || self.with(|known| known.resources.get(gvk).cloned());
         if let Some(resource) = look() {
@@ -177,7 +177,7 @@ impl Mapper {
         }
         self.discover().await?;
         look().ok_or_else(|| {
-            Refusal::not_found(format!(
+            Refusal::unknown_kind(format!(
                 "no matches for kind \"{}\" in version \"{}\"",
                 gvk.kind,
                 gvk.api_version()
@@ -188,7 +188,7 @@ impl Mapper {
     /// The version that the server prefers for a kind.
     ///
     /// # Errors
-    /// The cluster does not know it (404), or could not be asked.
+    /// The cluster does not know it, or could not be asked.
     pub async fn preferred(&self, group: &str, kind: &str) -> Result<Gvk, Refusal> {
         let key = (group.to_owned(), kind.to_owned());
         let look = || self.with(|known| known.preferred.get(&key).cloned());
@@ -200,7 +200,7 @@ impl Mapper {
             }
         };
         let version = found.ok_or_else(|| {
-            Refusal::not_found(format!(
+            Refusal::unknown_kind(format!(
                 "no matches for kind \"{kind}\" in group \"{group}\""
             ))
         })?;

@@ -9,6 +9,8 @@ pub mod mapper;
 pub mod remote;
 pub mod watch;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::Future;
 
 use futures::StreamExt as _;
@@ -62,13 +64,26 @@ pub struct Answer {
 pub struct Refusal {
     /// HTTP status; 0 when there was no answer.
     pub code: u16,
-    /// The server's one-word reason; may be empty.
+    /// The server's one-word reason; may be empty. [`NO_KIND_MATCH`] when nothing was asked because the
+    /// cluster does not know the kind.
     pub reason: String,
     /// The server's text.
     pub message: String,
 }
 
+/// Reason of a refusal of a kind that the cluster does not know. No server says it.
+pub const NO_KIND_MATCH: &str = "NoKindMatch";
+
 impl Refusal {
+    /// The cluster does not know a kind, so that there is nothing to ask it.
+    pub fn unknown_kind(message: impl Into<String>) -> Self {
+        Self {
+            code: 0,
+            reason: NO_KIND_MATCH.to_owned(),
+            message: message.into(),
+        }
+    }
+
     /// A refusal that no server gave.
     pub fn local(message: impl Into<String>) -> Self {
         Self {
@@ -87,6 +102,16 @@ impl Refusal {
         }
     }
 
+    /// What a server says of a path that is not there, as that of an object without its namespace.
+    pub fn no_path() -> Self {
+        Self::not_found("the server could not find the requested resource")
+    }
+
+    /// Whether the cluster does not know the kind.
+    pub fn is_unknown_kind(&self) -> bool {
+        self.reason == NO_KIND_MATCH
+    }
+
     /// Whether something is not there.
     pub fn is_not_found(&self) -> bool {
         self.code == 404
@@ -99,7 +124,7 @@ impl Refusal {
 
     /// Whether the server has certainly not done what was asked.
     pub fn is_definite(&self) -> bool {
-        (400..500).contains(&self.code)
+        (400..500).contains(&self.code) || self.is_unknown_kind()
     }
 }
 
@@ -117,13 +142,13 @@ pub trait Target: Send + Sync {
     /// Where the kind's objects are.
     ///
     /// # Errors
-    /// The cluster does not know the kind (404), or could not be asked.
+    /// The cluster does not know the kind, or could not be asked.
     fn scope(&self, gvk: &Gvk) -> impl Future<Output = Result<Scope, Refusal>> + Send;
 
     /// The version that the server prefers for a kind.
     ///
     /// # Errors
-    /// The cluster does not know the kind (404), or could not be asked.
+    /// The cluster does not know the kind, or could not be asked.
     fn preferred(
         &self,
         group: &str,
@@ -194,4 +219,30 @@ pub trait Target: Send + Sync {
         namespace: &str,
         selector: &str,
     ) -> impl Future<Output = Result<Vec<Value>, Refusal>> + Send;
+}
+
+/// Where the kinds of objects are, by group and kind: as the CRDs among the objects say, else as the
+/// cluster does. Kinds that neither knows are left out; the server says so when such an object is
+/// applied.
+///
+/// # Errors
+/// The cluster could not be asked.
+pub async fn scopes<T: Target>(
+    target: &T,
+    objects: &[Value],
+) -> Result<HashMap<(String, String), Scope>, Refusal> {
+    let mut scopes = crate::desired::defined_scopes(objects);
+    for gvk in objects.iter().filter_map(Gvk::of) {
+        let key = (gvk.group.clone(), gvk.kind.clone());
+        if let Entry::Vacant(entry) = scopes.entry(key) {
+            match target.scope(&gvk).await {
+                Ok(scope) => {
+                    entry.insert(scope);
+                }
+                Err(refusal) if refusal.is_unknown_kind() => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+    }
+    Ok(scopes)
 }

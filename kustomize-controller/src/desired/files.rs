@@ -1,4 +1,4 @@
-//! The files that a build may see: one artifact, one file over it, nothing else.
+//! The files that a build may see.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,14 +6,13 @@ use std::sync::Arc;
 use sluice_artifact::Tree;
 use sluice_kustomize::{FileSystem, FsError};
 
-/// An artifact's tree at a root directory, with at most one file written over it.
+/// An artifact's tree at a root directory.
 ///
 /// Nothing exists outside of the root. Artifacts hold no links, so there is no way out.
 #[derive(Debug, Clone)]
 pub struct Files {
     tree: Arc<Tree>,
     root: String,
-    written: Option<(String, Vec<u8>)>,
 }
 
 impl Files {
@@ -22,18 +21,12 @@ impl Files {
         Self {
             tree,
             root: root.into(),
-            written: None,
         }
     }
 
     /// The directory that the tree lies at.
     pub fn root(&self) -> &str {
         &self.root
-    }
-
-    /// Puts a file in place of the one at that path, or of none.
-    pub fn write(&mut self, path: &str, content: Vec<u8>) {
-        self.written = Some((path.to_owned(), content));
     }
 
     /// The absolute path of a directory that a user names: below the root whatever it says.
@@ -58,12 +51,6 @@ impl Files {
         ))
     }
 
-    fn is_written(&self, path: &str) -> bool {
-        self.written
-            .as_ref()
-            .is_some_and(|(written, _)| written == path)
-    }
-
     /// The shortest leading part of a path that leads nowhere or through a file.
     fn broken(&self, path: &str) -> FsError {
         let Some(below) = self.below(path) else {
@@ -83,11 +70,75 @@ impl Files {
     }
 }
 
+/// Files with at most one written over them: the completed kustomization file of the directory that is
+/// built. Nothing is written to where the files come from.
+#[derive(Debug, Clone)]
+pub struct Overlay<F> {
+    under: F,
+    written: Option<(String, Vec<u8>)>,
+}
+
+impl<F: FileSystem> Overlay<F> {
+    /// Files as they are.
+    pub fn new(under: F) -> Self {
+        Self {
+            under,
+            written: None,
+        }
+    }
+
+    /// Puts a file in place of the one at that path, or of none.
+    pub fn write(&mut self, path: &str, content: Vec<u8>) {
+        self.written = Some((path.to_owned(), content));
+    }
+
+    fn written(&self, path: &str) -> Option<&[u8]> {
+        let (written, content) = self.written.as_ref()?;
+        (written == path).then_some(content)
+    }
+}
+
+impl<F: FileSystem> FileSystem for Overlay<F> {
+    fn read(&self, path: &str) -> Result<Cow<'_, [u8]>, FsError> {
+        match self.written(path) {
+            Some(content) => Ok(Cow::Borrowed(content)),
+            None => self.under.read(path),
+        }
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.written(path).is_some() || self.under.exists(path)
+    }
+
+    fn is_dir(&self, path: &str) -> bool {
+        self.under.is_dir(path)
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, FsError> {
+        let mut names = self.under.list(path)?;
+        let written = self
+            .written
+            .as_ref()
+            .and_then(|(written, _)| written.strip_prefix(path)?.strip_prefix('/'));
+        if let Some(name) = written.filter(|name| !name.contains('/'))
+            && !names.iter().any(|known| known == name)
+        {
+            names.push(name.to_owned());
+            names.sort();
+        }
+        Ok(names)
+    }
+
+    fn real_path(&self, path: &str) -> Result<String, FsError> {
+        match self.written(path) {
+            Some(_) => Ok(path.to_owned()),
+            None => self.under.real_path(path),
+        }
+    }
+}
+
 impl FileSystem for Files {
     fn read(&self, path: &str) -> Result<Cow<'_, [u8]>, FsError> {
-        if let Some((_, content)) = self.written.as_ref().filter(|(written, _)| written == path) {
-            return Ok(Cow::Borrowed(content));
-        }
         let below = self.below(path).ok_or_else(|| self.outside("read", path))?;
         match self.tree.read(below) {
             Ok(bytes) => Ok(Cow::Owned(bytes.to_vec())),
@@ -100,10 +151,8 @@ impl FileSystem for Files {
     }
 
     fn exists(&self, path: &str) -> bool {
-        self.is_written(path)
-            || self
-                .below(path)
-                .is_some_and(|below| self.tree.exists(below))
+        self.below(path)
+            .is_some_and(|below| self.tree.exists(below))
     }
 
     fn is_dir(&self, path: &str) -> bool {
@@ -117,18 +166,7 @@ impl FileSystem for Files {
             std::io::ErrorKind::NotADirectory => FsError::NotADirectory(path.to_owned()),
             _ => self.broken(path),
         })?;
-        let mut names: Vec<String> = entries.map(|(name, _)| name.to_owned()).collect();
-        let written = self
-            .written
-            .as_ref()
-            .and_then(|(written, _)| written.strip_prefix(path)?.strip_prefix('/'));
-        if let Some(name) = written.filter(|name| !name.contains('/'))
-            && !names.iter().any(|known| known == name)
-        {
-            names.push(name.to_owned());
-            names.sort();
-        }
-        Ok(names)
+        Ok(entries.map(|(name, _)| name.to_owned()).collect())
     }
 
     fn real_path(&self, path: &str) -> Result<String, FsError> {
@@ -238,7 +276,7 @@ pub(super) mod tests {
 
     #[test]
     fn one_file_can_be_written_over() {
-        let mut files = tree(&[("app/a.yaml", "x")]);
+        let mut files = Overlay::new(tree(&[("app/a.yaml", "x")]));
         files.write(
             "/tmp/kustomization-1/app/kustomization.yaml",
             b"new".to_vec(),

@@ -6,18 +6,24 @@ use sluice_api::kustomize::KustomizationSpec;
 use sluice_kustomize::{FILE_NAMES, FileSystem, Image, Kustomization, Patch, Selector};
 use sluice_yaml::{Dialect, Documents, Limits, to_json};
 
-use super::files::Files;
+use super::files::Overlay;
 
 /// Most files of a directory without a kustomization file.
 const MAX_FILES: usize = 50_000;
 /// Deepest directory that is searched for files.
 const MAX_DEPTH: usize = 100;
 
-/// Completes the kustomization file of `dir` in `files`.
+/// Completes the kustomization file of `dir` in `files`. When there is none, the generated one leaves
+/// out the files whose paths `skips`.
 ///
 /// # Errors
 /// The text for the status, as Flux has it.
-pub fn complete(files: &mut Files, dir: &str, spec: &KustomizationSpec) -> Result<(), String> {
+pub fn complete<F: FileSystem>(
+    files: &mut Overlay<F>,
+    dir: &str,
+    spec: &KustomizationSpec,
+    skips: &dyn Fn(&str) -> bool,
+) -> Result<(), String> {
     let default = format!("{dir}/{}", FILE_NAMES[0]);
     if !files.is_dir(dir) {
         // In these words Flux fails to write its file, and then to remove it.
@@ -40,7 +46,7 @@ pub fn complete(files: &mut Files, dir: &str, spec: &KustomizationSpec) -> Resul
             }
             (path, own)
         }
-        None => (default, generate(files, dir)?),
+        None => (default, generate(files, dir, skips)?),
     };
     apply_spec(files, dir, &mut kustomization, spec)?;
     let text = kustomization.to_yaml().map_err(|error| error.to_string())?;
@@ -49,56 +55,73 @@ pub fn complete(files: &mut Files, dir: &str, spec: &KustomizationSpec) -> Resul
 }
 
 /// A file that names everything below a directory.
-fn generate(files: &Files, dir: &str) -> Result<Kustomization, String> {
+fn generate(
+    files: &dyn FileSystem,
+    dir: &str,
+    skips: &dyn Fn(&str) -> bool,
+) -> Result<Kustomization, String> {
     let mut kustomization = Kustomization {
         api_version: sluice_kustomize::API_VERSION.to_owned(),
         kind: "Kustomization".to_owned(),
         ..Kustomization::default()
     };
-    scan(files, dir, ".", 0, &mut kustomization.resources)?;
+    let scan = Scan { files, skips };
+    scan.collect(dir, ".", 0, &mut kustomization.resources)?;
     if kustomization.resources.is_empty() {
         kustomization.namespace = "_placeholder".to_owned();
     }
     Ok(kustomization)
 }
 
-/// Collects manifests depth first. A directory with a kustomization file of its own is one resource.
-fn scan(
-    files: &Files,
-    dir: &str,
-    relative: &str,
-    depth: usize,
-    found: &mut Vec<String>,
-) -> Result<(), String> {
-    if depth > MAX_DEPTH {
-        return Err(format!(
-            "directories below {dir} are nested more than {MAX_DEPTH} levels deep"
-        ));
-    }
-    for name in files.list(dir).map_err(|error| error.to_string())? {
-        let (path, relative) = (format!("{dir}/{name}"), format!("{relative}/{name}"));
-        if files.is_dir(&path) {
-            let is_layer = FILE_NAMES
-                .iter()
-                .any(|file| files.exists(&format!("{path}/{file}")));
-            if is_layer {
-                found.push(relative);
-            } else {
-                scan(files, &path, &relative, depth + 1, found)?;
+/// A search for manifests.
+struct Scan<'a> {
+    files: &'a dyn FileSystem,
+    skips: &'a dyn Fn(&str) -> bool,
+}
+
+impl Scan<'_> {
+    /// Collects manifests depth first. A directory with a kustomization file of its own is one
+    /// resource.
+    fn collect(
+        &self,
+        dir: &str,
+        relative: &str,
+        depth: usize,
+        found: &mut Vec<String>,
+    ) -> Result<(), String> {
+        if depth > MAX_DEPTH {
+            return Err(format!(
+                "directories below {dir} are nested more than {MAX_DEPTH} levels deep"
+            ));
+        }
+        for name in self.files.list(dir).map_err(|error| error.to_string())? {
+            let (path, relative) = (format!("{dir}/{name}"), format!("{relative}/{name}"));
+            if (self.skips)(&path) {
+                continue;
             }
-        } else if name.ends_with(".yaml") || name.ends_with(".yml") {
-            check_manifests(files, &path)?;
-            found.push(relative);
+            if self.files.is_dir(&path) {
+                let is_layer = FILE_NAMES
+                    .iter()
+                    .any(|file| self.files.exists(&format!("{path}/{file}")));
+                if is_layer {
+                    found.push(relative);
+                } else {
+                    self.collect(&path, &relative, depth + 1, found)?;
+                }
+            } else if name.ends_with(".yaml") || name.ends_with(".yml") {
+                check_manifests(self.files, &path)?;
+                found.push(relative);
+            }
+            if found.len() > MAX_FILES {
+                return Err(format!("there are more than {MAX_FILES} files in {dir}"));
+            }
         }
-        if found.len() > MAX_FILES {
-            return Err(format!("there are more than {MAX_FILES} files in {dir}"));
-        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Checks that a file holds Kubernetes objects only.
-fn check_manifests(files: &Files, path: &str) -> Result<(), String> {
+fn check_manifests(files: &dyn FileSystem, path: &str) -> Result<(), String> {
     let fail = |error: String| format!("failed to decode Kubernetes YAML from {path}: {error}");
     let content = files.read(path).map_err(|error| fail(error.to_string()))?;
     let text = sluice_yaml::decode(&content)
@@ -165,7 +188,7 @@ fn printed(value: &Value) -> String {
 
 /// Puts what the spec asks for over what the file says.
 fn apply_spec(
-    files: &Files,
+    files: &dyn FileSystem,
     dir: &str,
     file: &mut Kustomization,
     spec: &KustomizationSpec,
@@ -281,8 +304,8 @@ mod tests {
         let mut base = json!({"interval": "1h", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "a"}});
         json_patch::merge(&mut base, &spec);
         let spec: KustomizationSpec = serde_json::from_value(base).unwrap();
-        let mut files = tree(files);
-        complete(&mut files, DIR, &spec)?;
+        let mut files = Overlay::new(tree(files));
+        complete(&mut files, DIR, &spec, &|_| false)?;
         let content = files
             .read(&format!("{DIR}/kustomization.yaml"))
             .unwrap()

@@ -24,35 +24,71 @@ use sluice_objects::switches::Switches;
 
 use crate::cluster::Scope;
 use crate::plan::Item;
-use files::Files;
-use sluice_kustomize::{LoadRestrictions, Options, Reorder};
+use files::{Files, Overlay};
+use sluice_kustomize::{FileSystem, LoadRestrictions, Options, RemoteLoader, Reorder};
 use variables::Variables;
 
-/// Builds the directory that a Kustomization names: completes its kustomization file, runs kustomize,
-/// substitutes, seals. Takes all the time of a thread.
+/// What is built, and how.
+pub struct Source<'a, F> {
+    /// The files.
+    pub files: F,
+    /// The directory that places in errors are told from.
+    pub root: &'a str,
+    /// The directory that is built.
+    pub dir: &'a str,
+    /// Which paths a generated kustomization file leaves out.
+    pub skips: &'a dyn Fn(&str) -> bool,
+    /// Fetches remote bases; none refuses them.
+    pub remote: Option<&'a dyn RemoteLoader>,
+}
+
+/// Builds the directory that a Kustomization names in an artifact: completes its kustomization file,
+/// runs kustomize, substitutes, seals. Takes all the time of a thread.
 ///
 /// # Errors
 /// The text for the status.
 pub fn build(
     ks: &Kustomization,
-    mut files: Files,
+    files: Files,
     dir: &str,
     variables: Option<&Variables>,
 ) -> Result<Built, String> {
-    kfile::complete(&mut files, dir, &ks.spec)?;
+    let root = files.root().to_owned();
+    let source = Source {
+        files,
+        root: &root,
+        dir,
+        skips: &|_| false,
+        remote: None,
+    };
+    let documents = documents(ks, source)?;
+    seal(documents, variables, ks.spec.decryption.is_some())
+}
+
+/// The objects of a build, before variables are substituted.
+///
+/// # Errors
+/// The text for the status.
+pub fn documents<F: FileSystem>(
+    ks: &Kustomization,
+    source: Source<'_, F>,
+) -> Result<Vec<Value>, String> {
+    let mut files = Overlay::new(source.files);
+    kfile::complete(&mut files, source.dir, &ks.spec, source.skips)?;
     let options = Options {
         load_restrictions: LoadRestrictions::None,
         reorder: Reorder::None,
+        remote: source.remote,
         ..Options::default()
     };
-    let built = sluice_kustomize::build(&files, dir, &options).map_err(|errors| {
+    let built = sluice_kustomize::build(&files, source.dir, &options).map_err(|errors| {
         format!(
             "kustomize build failed: {errors}{}",
-            places(&errors, files.root())
+            places(&errors, source.root)
         )
     })?;
     let documents = built.resources.into_iter().map(|resource| resource.object);
-    seal(documents.collect(), variables, ks.spec.decryption.is_some())
+    Ok(documents.collect())
 }
 
 /// Where the problems are, as ` (file:line)` for each that is known, below the root.
@@ -294,6 +330,28 @@ mod tests {
         let hidden = base64::engine::general_purpose::STANDARD.encode(format!("password={text}\n"));
         assert!(seal(vec![secret("data", &hidden)], None, true).is_err());
         assert!(seal(vec![secret("data", "MQ==")], None, true).is_ok());
+    }
+
+    #[test]
+    fn a_failed_build_says_file_and_line() {
+        let files = files::tests::tree(&[
+            ("app/kustomization.yaml", "resources: [base]"),
+            ("app/base/kustomization.yaml", "resources: [a.yaml]"),
+            (
+                "app/base/a.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}}\n",
+            ),
+        ]);
+        let ks: Kustomization = serde_json::from_value(json!({"metadata": {"name": "app", "namespace": "flux"},
+            "spec": {"interval": "1h", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "a"}}}))
+        .unwrap();
+        let dir = files.resolve("app");
+        let error = build(&ks, files, &dir, None).unwrap_err();
+        assert!(
+            error.starts_with("kustomize build failed: accumulating resources: "),
+            "{error}"
+        );
+        assert!(error.ends_with(" (app/base/a.yaml:3)"), "{error}");
     }
 
     #[test]

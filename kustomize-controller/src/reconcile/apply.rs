@@ -7,15 +7,15 @@ use sluice_api::event::Severity;
 use sluice_api::inventory::ObjectId;
 use sluice_api::reason;
 use sluice_objects::change::{self, Change};
-use sluice_objects::object::Gvk;
+use sluice_objects::object::{Gvk, subject};
 use sluice_objects::stage::Stage;
-use sluice_objects::wait::{Failing, Verdict, judge, timeout_text};
+use sluice_objects::wait::{Failing, Verdict, judge, pending, timeout_text};
 use sluice_runtime::controller::Next;
 use tokio::time::Instant;
 
 use super::{Cx, Due, Reconciler, Revisions, Wait, health};
 use crate::act::{Act, Done, Failure};
-use crate::cluster::Target;
+use crate::cluster::{Target, scopes};
 use crate::desired::{self, Built};
 use crate::plan::{Admission, Applied, Item, Policy, Takeover, Trust, plan};
 use crate::registry::{Attention, Kept};
@@ -141,11 +141,16 @@ impl<W: World> Reconciler<W> {
                         .find(|item| item.id == *id)
                         .map(|item| item.gvk.clone())
                 };
-                let going = report
+                let going: Vec<_> = report
                     .going
                     .into_iter()
                     .filter_map(|id| Some((gvk_of(&id)?, id)))
                     .collect();
+                let names: Vec<_> = going.iter().map(|(_, id)| subject(id)).collect();
+                tracing::info!(
+                    waiting_for = names.join(", "),
+                    "objects that are recreated have not gone yet"
+                );
                 return Ended::Parked(Wait::Gone(going));
             }
             if stage.is_awaited()
@@ -205,7 +210,11 @@ impl<W: World> Reconciler<W> {
             Verdict::Pending => {
                 let until = match waited {
                     Wait::Stage(which, until) if *which == stage => *until,
-                    _ => Instant::now() + STAGE_TIMEOUT,
+                    _ => {
+                        let waiting_for = pending(&awaited);
+                        tracing::info!(waiting_for, "the next stage waits for this one");
+                        Instant::now() + STAGE_TIMEOUT
+                    }
                 };
                 match until <= Instant::now() {
                     true => failed(timeout_text(&awaited)),
@@ -354,23 +363,8 @@ impl<W: World> Reconciler<W> {
         target: &W::Target,
         built: Built,
     ) -> Result<Vec<Item>, String> {
-        let mut scopes = desired::defined_scopes(&built.objects);
-        for object in &built.objects {
-            let Some(gvk) = Gvk::of(object) else {
-                continue;
-            };
-            let key = (gvk.group.clone(), gvk.kind.clone());
-            if let std::collections::hash_map::Entry::Vacant(entry) = scopes.entry(key) {
-                match target.scope(&gvk).await {
-                    Ok(scope) => {
-                        entry.insert(scope);
-                    }
-                    // The server says so when the object is applied.
-                    Err(refusal) if refusal.is_not_found() => {}
-                    Err(refusal) => return Err(refusal.to_string()),
-                }
-            }
-        }
+        let scopes = scopes(target, &built.objects).await;
+        let scopes = scopes.map_err(|refusal| refusal.to_string())?;
         let scope = |gvk: &Gvk| scopes.get(&(gvk.group.clone(), gvk.kind.clone())).copied();
         desired::items(&cx.ks, built.objects, &self.settings.custom_kinds, scope)
             .map_err(|error| error.to_string())

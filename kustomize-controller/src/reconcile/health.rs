@@ -108,13 +108,8 @@ impl<W: World> Reconciler<W> {
                 subjects.push(managed(&id, kept, checks));
                 continue;
             }
-            let gvk = match target.preferred(&gvk.group, &gvk.kind).await {
-                Ok(gvk) => Ok(gvk),
-                Err(refusal) if refusal.is_not_found() => {
-                    Err(sluice_objects::wait::unknown_kind_text(&id))
-                }
-                Err(refusal) => Err(refusal.to_string()),
-            };
+            let preferred = target.preferred(&gvk.group, &gvk.kind).await;
+            let gvk = preferred.map_err(|refusal| refusal.to_string());
             if let Ok(gvk) = &gvk
                 && id.namespace.is_empty()
                 && target.scope(gvk).await == Ok(Scope::Namespaced)

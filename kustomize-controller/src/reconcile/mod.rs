@@ -157,8 +157,7 @@ impl<W: World> Reconciler<W> {
         let entry = self.registry.entry(key);
         let Some(ks) = self.world.kustomization(key) else {
             self.registry.forget(key);
-            self.world.forget(key);
-            return Next::Wait;
+            return Next::Gone;
         };
         let memory_of = entry.clone();
         let memory = memory_of.memory.lock().await;

@@ -16,7 +16,7 @@ use sluice_envsubst::Undefined;
 use sluice_objects::change::{self, Action, Change};
 use sluice_objects::inventory;
 use sluice_objects::stage;
-use sluice_objects::wait::{Failing, Verdict, judge, timeout_text};
+use sluice_objects::wait::{Awaited, Failing, Verdict, judge, pending, timeout_text};
 use sluice_runtime::controller::Next;
 use tokio::time::Instant;
 
@@ -558,7 +558,7 @@ impl<W: World> Reconciler<W> {
                 self.unhealthy(cx, run, &wait, text).await
             }
             Verdict::Pending => {
-                if let Err(text) = self.tell_wait(cx, &mut run, &mut wait).await {
+                if let Err(text) = self.tell_wait(cx, &mut run, &mut wait, &awaited).await {
                     return self
                         .fail(cx, run, Failed::new(RECONCILIATION_FAILED, text))
                         .await;
@@ -596,6 +596,7 @@ impl<W: World> Reconciler<W> {
         cx: &mut Cx<'_>,
         run: &mut Run,
         wait: &mut HealthWait,
+        awaited: &[Awaited],
     ) -> Result<(), String> {
         let waited = wait.since.elapsed();
         let is_time = waited >= TELL_ANYWAY_AFTER || (waited >= TELL_AFTER && self.world.is_idle());
@@ -603,6 +604,11 @@ impl<W: World> Reconciler<W> {
             return Ok(());
         }
         let revision = run.revision().to_owned();
+        tracing::info!(
+            revision,
+            waiting_for = pending(awaited),
+            "health checks are running"
+        );
         run.draft.progress(
             Step::Checking,
             &revision,

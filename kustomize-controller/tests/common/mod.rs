@@ -49,6 +49,8 @@ pub struct State {
     pub slow: HashSet<String>,
     /// Kinds that are not watched.
     pub unwatched: HashSet<String>,
+    /// Kinds that the cluster does not know.
+    pub unknown: HashSet<String>,
     /// The effect after which everything stops.
     pub crash_after: Option<usize>,
     pub effects: usize,
@@ -254,19 +256,26 @@ fn lost(state: &State) -> Vec<String> {
 
 impl Target for Fake {
     async fn scope(&self, gvk: &Gvk) -> Result<Scope, Refusal> {
-        Ok(if gvk.kind == "Namespace" {
-            Scope::Cluster
-        } else {
-            Scope::Namespaced
+        if self.state().unknown.contains(&gvk.kind) {
+            return Err(Refusal::unknown_kind(format!(
+                "no matches for kind \"{}\" in version \"{}\"",
+                gvk.kind,
+                gvk.api_version()
+            )));
+        }
+        Ok(match gvk.kind.as_str() {
+            "Namespace" | "CustomResourceDefinition" => Scope::Cluster,
+            _ => Scope::Namespaced,
         })
     }
 
     async fn preferred(&self, group: &str, kind: &str) -> Result<Gvk, Refusal> {
-        Ok(Gvk {
+        let gvk = Gvk {
             group: group.to_owned(),
             version: "v1".to_owned(),
             kind: kind.to_owned(),
-        })
+        };
+        self.scope(&gvk).await.map(|_| gvk)
     }
 
     async fn observe(&self, _: &[Gvk]) {}
@@ -530,6 +539,4 @@ impl World for Fake {
     fn jittered(&self, interval: Duration) -> Duration {
         interval
     }
-
-    fn forget(&self, _: &ObjectKey) {}
 }
