@@ -34,6 +34,7 @@ impl From<Failure> for Status {
             reason: failure.reason,
             message: failure.message,
             details: failure.details,
+            warnings: Vec::new(),
         }
     }
 }
@@ -108,10 +109,23 @@ fn ruled<T>(
     };
     let done = act(&request, &mut server);
     let (reserved, warnings) = (server.reserved, server.warnings);
-    for warning in warnings {
-        write.warn(warning);
+    match done {
+        Ok(done) => {
+            for warning in warnings {
+                write.warn(warning);
+            }
+            Ok((done, reserved))
+        }
+        Err(failure) => {
+            let mut status = Status::from(failure);
+            for warning in warnings {
+                if !status.warnings.contains(&warning) {
+                    status.warnings.push(warning);
+                }
+            }
+            Err(status)
+        }
     }
-    Ok((done?, reserved))
 }
 
 /// Reads the body of a request for a resource without objects.
