@@ -19,7 +19,7 @@ mod discovery;
 mod environment;
 mod event;
 mod limits;
-mod meta;
+pub(crate) mod meta;
 mod namespace;
 mod networking;
 mod placement;
@@ -567,7 +567,13 @@ impl crate::write::Resource for BuiltIn {
         BuiltIn::validate_create(self, object)
     }
 
-    fn validate_update(&self, object: &Value, old: &Value, subresource: &str) -> Vec<FieldError> {
+    fn validate_update(
+        &self,
+        object: &Value,
+        old: &Value,
+        subresource: &str,
+        _: &mut Vec<String>,
+    ) -> Vec<FieldError> {
         BuiltIn::validate_update(self, object, old, subresource)
     }
 
