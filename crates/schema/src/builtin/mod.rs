@@ -1,7 +1,7 @@
 //! What the server's own code does for built-in kinds, and OpenAPI does not say: defaults, validation, what an
 //! update may change, which fields a write resets.
 //!
-//! [`rules`] is the table: one entry a kind, whose functions lie in one file a group.
+//! `rules` is the table: one entry a kind, whose functions lie in one file a group.
 
 mod admission;
 mod admissionregistration;
