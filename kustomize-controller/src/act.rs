@@ -217,17 +217,8 @@ impl<T: Target> Act<'_, T> {
         let mark = observed
             .filter(|observed| action == Outcome::Unchanged && !observed.is_deleting)
             .map(|observed| Mark::new(&item.manifest, observed));
-        Found::Done(Box::new(Done {
-            change: Change {
-                id: item.id.clone(),
-                action,
-            },
-            applied: Applied {
-                summary: item.summary,
-                mark,
-            },
-            health: observed.map_or_else(Assessment::current, |observed| observed.health.clone()),
-        }))
+        let health = observed.map_or_else(Assessment::current, |observed| observed.health.clone());
+        Found::done(item, action, mark, health)
     }
 
     fn fail(&self, item: &Item, attempt: Attempt, refusal: Refusal) -> Box<Failure> {
@@ -461,7 +452,7 @@ impl<T: Target> Act<'_, T> {
         if let Err(refusal) = self.target.delete(&item.gvk, &item.id, version).await {
             return failure(refusal);
         }
-        if !self.is_gone(item).await {
+        if !matches!(self.target.get(&item.gvk, &item.id).await, Ok(None)) {
             return Ok(Found::Going);
         }
         match self
@@ -498,19 +489,6 @@ impl<T: Target> Act<'_, T> {
                 probe.code == refusal.code && probe_message == refusal.message
             }
         }
-    }
-
-    /// Gives a deleted object a moment to go.
-    async fn is_gone(&self, item: &Item) -> bool {
-        for pause in [0_u64, 20, 50, 100, 200, 400] {
-            if pause > 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
-            }
-            if matches!(self.target.get(&item.gvk, &item.id).await, Ok(None)) {
-                return true;
-            }
-        }
-        false
     }
 
     /// The second phase for one object.
@@ -554,16 +532,23 @@ impl<T: Target> Act<'_, T> {
             (None, Some(before)) if is_same(before) => Outcome::Unchanged,
             (None, _) => Outcome::Configured,
         };
-        Found::Done(Box::new(Done {
+        let mark = Mark::new(&write.manifest, &after);
+        Found::done(item, action, Some(mark), after.health)
+    }
+}
+
+impl Found {
+    fn done(item: &Item, action: Outcome, mark: Option<Mark>, health: Assessment) -> Self {
+        Self::Done(Box::new(Done {
             change: Change {
                 id: item.id.clone(),
                 action,
             },
             applied: Applied {
                 summary: item.summary,
-                mark: Some(Mark::new(&write.manifest, &after)),
+                mark,
             },
-            health: after.health,
+            health,
         }))
     }
 }

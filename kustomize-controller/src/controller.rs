@@ -88,8 +88,13 @@ impl Triggers {
             key,
         };
         for ks in self.stores.kustomizations.all() {
-            if Reference::of(&ks) == reference && !is_at(&ks, &artifact.revision) {
-                self.fire(ObjectKey::of(ks.as_ref()), &reference.subject());
+            let key = ObjectKey::of(ks.as_ref());
+            let is_at = |revision: &str| match self.registry.attempting(&key) {
+                Some(attempting) => attempting == revision,
+                None => is_at(&ks, revision),
+            };
+            if Reference::of(&ks) == reference && !is_at(&artifact.revision) {
+                self.fire(key, &reference.subject());
             }
         }
     }
@@ -119,7 +124,7 @@ fn is_asked(old: &Kustomization, new: &Kustomization) -> bool {
         || (request(new).is_some() && request(old) != request(new))
 }
 
-/// Whether a Kustomization has a revision already, or is at it.
+/// Whether the status of a Kustomization says that it has a revision, or is at it.
 fn is_at(ks: &Kustomization, revision: &str) -> bool {
     let Some(status) = &ks.status else {
         return false;
@@ -380,4 +385,49 @@ where
         host.stop.clone(),
         changed,
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use serde_json::json;
+
+    use super::*;
+
+    fn kustomization() -> Kustomization {
+        let condition = json!({"type": "Ready", "status": "True", "reason": "R", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let object = json!({"metadata": {"name": "app", "namespace": "apps", "generation": 1},
+            "spec": {"interval": "1h", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "app"}},
+            "status": {"observedGeneration": 1, "lastAttemptedRevision": "one", "conditions": [condition]}});
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn a_source_that_goes_back_is_followed_while_the_status_still_says_the_old_revision() {
+        let args = Args::try_parse_from([CONTROLLER]).unwrap();
+        let gates = Gates::of(&args.common.gates(GATES).unwrap());
+        let triggers = Triggers {
+            stores: Stores::default(),
+            registry: Arc::default(),
+            queue: Arc::new(Queue::new(args.common.backoff())),
+            settings: Arc::new(Settings::new(args, gates).unwrap()),
+        };
+        triggers.stores.kustomizations.learn(kustomization());
+        let key = ObjectKey::new("apps", "app");
+        let is_told = |attempting: Option<&str>, revision: &str| {
+            let entry = triggers.registry.entry(&key);
+            entry.shared().attempting = attempting.map(str::to_owned);
+            let artifact = Artifact {
+                revision: revision.to_owned(),
+                ..Artifact::default()
+            };
+            triggers.source(&SourceKind::GitRepository, key.clone(), &artifact);
+            entry.shared().trigger.take().is_some()
+        };
+        assert!(!is_told(None, "one"), "it is there already");
+        assert!(is_told(None, "two"));
+        assert!(!is_told(Some("two"), "two"), "it is on its way there");
+        assert!(is_told(Some("two"), "one"), "it is on its way elsewhere");
+    }
 }

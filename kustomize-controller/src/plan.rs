@@ -159,14 +159,6 @@ pub struct Plan {
     pub stages: Vec<Planned>,
 }
 
-impl Plan {
-    /// Whether nothing is sent.
-    pub fn is_idle(&self) -> bool {
-        let mut steps = self.stages.iter().flat_map(|stage| &stage.steps);
-        steps.all(|step| is_passive(step.action))
-    }
-}
-
 /// Whether an action sends nothing.
 fn is_passive(action: Action) -> bool {
     matches!(action, Action::Skip | Action::Keep | Action::Leave)

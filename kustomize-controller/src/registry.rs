@@ -98,6 +98,8 @@ pub struct Shared {
     pub blocked_on: Option<(ObjectKey, String)>,
     /// Whether a reconciliation is due, and what caused it.
     pub trigger: Option<String>,
+    /// Revision of the reconciliation that is under way; the status says it only at the end.
+    pub attempting: Option<String>,
 }
 
 /// One Kustomization.
@@ -179,6 +181,11 @@ impl<M: Default> Registry<M> {
     /// Asks for a reconciliation; `cause` is told when it ends a wait.
     pub fn trigger(&self, key: &ObjectKey, cause: &str) {
         self.entry(key).shared().trigger = Some(cause.to_owned());
+    }
+
+    /// The revision of the reconciliation that is under way, if one is.
+    pub fn attempting(&self, key: &ObjectKey) -> Option<String> {
+        self.find(key)?.shared().attempting.clone()
     }
 
     /// The Kustomizations that wait for another one, with what their status says of it.

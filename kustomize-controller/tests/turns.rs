@@ -327,6 +327,8 @@ async fn a_new_revision_supersedes_a_wait_at_once() {
     fake.publish("r1", vec![widget("w")]);
     let reconciler = fake.reconciler(&["--feature-gates=CancelHealthCheckOnNewRevision=true"]);
     fake.turn(&reconciler).await;
+    let attempting = || reconciler.registry.attempting(&key());
+    assert_eq!(attempting().as_deref(), Some("r1"));
     fake.publish("r2", vec![config_map("a", "1")]);
     reconciler
         .registry
@@ -340,6 +342,7 @@ async fn a_new_revision_supersedes_a_wait_at_once() {
     let text = "HealthCheckCanceled: Health checks canceled due to new reconciliation triggered by GitRepository/apps/app";
     assert!(notices.iter().any(|n| n == text), "{notices:?}");
     assert_eq!(fake.live_names(), ["ConfigMap/apps/a"]);
+    assert_eq!(attempting(), None);
 }
 
 #[tokio::test(start_paused = true)]

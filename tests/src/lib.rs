@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod controllers;
 pub mod fleet;
 pub mod objects;
+pub mod program;
 pub mod proxy;
 pub mod relay;
 pub mod wait;

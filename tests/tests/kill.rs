@@ -114,7 +114,7 @@ impl Rig {
         let even = config_map(NAMESPACE, "even", "one");
         let mut write = vec![("app/changing.yaml", changing.as_str())];
         let mut delete = Vec::new();
-        if self.commits % 2 == 0 {
+        if self.commits.is_multiple_of(2) {
             write.push(("app/even.yaml", &even));
         } else {
             delete.push("app/even.yaml");

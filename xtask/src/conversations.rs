@@ -1,7 +1,7 @@
 //! `cargo xtask conversations`: has the conversations of `crates/schema/tests/conversations/` with a real
 //! kube-apiserver and records its answers beside them.
 //!
-//! A conversation is a list of requests in YAML. Uids, times, resource versions and allocated addresses are replaced
+//! A conversation is a list of requests in YAML; a body can also be a `file` of the repository. Uids, times, resource versions and allocated addresses are replaced
 //! by numbers in the order of their appearance, so that an engine without a server can be held to the same answers.
 
 use std::collections::BTreeMap;
@@ -89,6 +89,7 @@ fn now() -> Duration {
 /// Waits for the start of a second; returns it.
 fn next_second() -> u64 {
     let rest = 1_000_000_000 - u64::from(now().subsec_nanos());
+    // sleeps because: the clock is what is waited for
     std::thread::sleep(Duration::from_nanos(rest) + Duration::from_millis(5));
     now().as_secs()
 }
@@ -218,6 +219,7 @@ impl Server {
             path.starts_with("/api/v1/namespaces/") && path.matches('/').count() == 4;
         let gone = is_namespace
             || (0..100).any(|_| {
+                // sleeps because: a server that only answers questions is asked
                 std::thread::sleep(Duration::from_millis(20));
                 self.call("GET", path, content, None)
                     .is_ok_and(|(code, ..)| code == 404)
@@ -246,7 +248,12 @@ impl Server {
             None => "application/json",
         };
         let plain = path.split('?').next().unwrap_or_default().to_owned();
+        let file = step["file"].as_str().map(|path| {
+            let text = fs::read_to_string(path).with_context(|| path.to_owned())?;
+            anyhow::Ok(sluice_yaml::from_str(&text)?.to_string())
+        });
         let body = match (step.get("text"), step.get("body")) {
+            _ if file.is_some() => file.transpose()?,
             (Some(text), _) => text.as_str().map(str::to_owned),
             (None, Some(body)) => Some(numbers.fill(&body.to_string(), &plain)),
             (None, None) => None,
@@ -280,11 +287,12 @@ impl Server {
         }
         if let Some(path) = step["wait"].as_str() {
             let ready = (0..200).any(|_| {
+                // sleeps because: a server that only answers questions is asked
                 std::thread::sleep(Duration::from_millis(50));
                 self.call("GET", path, content, None)
                     .is_ok_and(|(code, ..)| code == 200)
             });
-            ensure!(ready, "{path} never came");
+            ensure!(ready, "{path} never came: {code} {body}");
         }
         let mut answer = json!({ "code": code, "body": body, "clock": second });
         if step["quiet"] == true {
@@ -304,7 +312,13 @@ fn objects(steps: &[Value]) -> Vec<String> {
             .into_iter()
             .find(|method| step[*method].is_string())?;
         let path = step[method].as_str()?.split('?').next()?.to_owned();
-        match (method, step["body"]["metadata"]["name"].as_str()) {
+        let in_file = step["file"].as_str().and_then(|path| {
+            let text = fs::read_to_string(path).ok()?;
+            let value = sluice_yaml::from_str(&text).ok()?;
+            value["metadata"]["name"].as_str().map(str::to_owned)
+        });
+        let name = step["body"]["metadata"]["name"].as_str().map(str::to_owned);
+        match (method, name.or(in_file).as_deref()) {
             ("post", Some(name)) => Some(format!("{path}/{name}")),
             ("post", None) => None,
             _ => Some(

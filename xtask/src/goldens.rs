@@ -8,14 +8,17 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 
 #[path = "../../crates/kustomize/tests/cases/mod.rs"]
-mod cases;
+pub mod cases;
 
 use cases::{Case, Content};
 
+/// What the judge says of itself.
+const JUDGE: &str = "Kustomize Version: v5.8.1";
 const DIRECTORY: &str = "crates/kustomize/tests/goldens";
 
 /// Runs `cargo xtask goldens --verify | --update`, from the top of the
-/// repository. `KUBECTL` names the kubectl whose kustomize is the judge.
+/// repository. `SLUICE_ORACLES` is the folder with the kubectl whose kustomize is
+/// the judge, `KUBECTL` the program itself.
 ///
 /// # Errors
 /// The judge cannot be run, or `--verify` finds a difference.
@@ -72,15 +75,29 @@ fn outcome(case: &Case) -> (&Option<String>, &Option<String>, &Option<String>) {
 /// # Errors
 /// None is installed.
 pub fn kubectl() -> anyhow::Result<PathBuf> {
+    let path = find_kubectl();
+    let output = Command::new(&path)
+        .args(["version", "--client"])
+        .output()
+        .with_context(|| format!("running `{}`", path.display()))?;
+    let version = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !version.contains(JUDGE) {
+        bail!(
+            "`{}` is not the judge, which says `{JUDGE}`:\n{version}",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+fn find_kubectl() -> PathBuf {
     if let Some(path) = std::env::var_os("KUBECTL") {
-        return Ok(path.into());
+        return path.into();
     }
-    let home = std::env::var_os("HOME").context("HOME is not set")?;
-    let path = Path::new(&home).join(".cache/sluice-oracles/kubectl");
-    if path.exists() {
-        return Ok(path);
-    }
-    Ok("kubectl".into())
+    let installed = std::env::var_os("SLUICE_ORACLES")
+        .map(|dir| Path::new(&dir).join("kubectl"))
+        .filter(|path| path.exists());
+    installed.unwrap_or_else(|| "kubectl".into())
 }
 
 /// Puts the files of a case into a directory.
@@ -106,7 +123,10 @@ pub fn lay_out(case: &Case, dir: &Path) -> anyhow::Result<()> {
 }
 
 /// The case with the outcome that the real kustomize has.
-fn judge(kubectl: &Path, case: &Case) -> anyhow::Result<Case> {
+///
+/// # Errors
+/// kustomize cannot be run.
+pub fn judge(kubectl: &Path, case: &Case) -> anyhow::Result<Case> {
     let dir = std::env::temp_dir().join(format!("sluice-golden-{}", std::process::id()));
     fs::create_dir_all(&dir)?;
     let dir = dir.canonicalize()?;

@@ -1,5 +1,6 @@
 //! Generators and checks of the repository, run as `cargo xtask COMMAND`.
 
+mod bench;
 mod conversations;
 mod crds;
 mod e2e;
@@ -7,6 +8,7 @@ mod files;
 mod goldens;
 mod helm;
 mod openapi;
+mod overlays;
 mod protobuf;
 mod tidy;
 
@@ -17,19 +19,19 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(about = "Generators and checks of the repository")]
 enum Command {
+    /// Measures, beside the peers where there are any
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Records the conversations of `crates/schema` with a running kube-apiserver
     Conversations(conversations::Args),
-    /// Measures an engine beside the tool that it stands in for
-    Bench {
-        /// `helm`
-        suite: String,
-    },
     /// Renders public charts here and with the real Helm
     Charts(helm::charts::Args),
     /// Writes the CRDs of `api/` to `manifests/crds/`, checks or compares them
     Crds(crds::Args),
     /// Runs the end-to-end suites on a real Kubernetes control plane
     E2e(e2e::Args),
+    /// Compares builds of random kustomizations with the real kustomize
+    FuzzOverlays(overlays::Args),
     /// Compares what is kept as goldens with the real kustomize or Helm, or remakes it
     Goldens {
         /// `--verify` or `--update`, behind `--suite helm` for Helm
@@ -52,13 +54,11 @@ enum Command {
 /// What the command's own module says.
 pub fn main() -> anyhow::Result<()> {
     match Command::parse() {
+        Command::Bench(bench) => bench::run(&bench),
         Command::Conversations(args) => conversations::run(&args),
         Command::Crds(args) => crds::run(&args),
         Command::E2e(args) => e2e::run(&args),
-        Command::Bench { suite } => match suite.as_str() {
-            "helm" => helm::bench::run(),
-            other => anyhow::bail!("there is no benchmark `{other}`"),
-        },
+        Command::FuzzOverlays(args) => overlays::run(&args),
         Command::Charts(args) => helm::charts::run(&args),
         Command::Goldens { args } => match args.as_slice() {
             [suite, name, rest @ ..] if suite == "--suite" && name == "helm" => {

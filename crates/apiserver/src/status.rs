@@ -30,6 +30,8 @@ pub struct Status {
     pub message: String,
     /// `details` of the Status, where the real server sends them.
     pub details: Option<Value>,
+    /// Texts for `Warning` headers: a refused request may have been warned of.
+    pub warnings: Vec<String>,
 }
 
 impl std::fmt::Display for Status {
@@ -92,6 +94,7 @@ impl Status {
             reason,
             message: message.into(),
             details,
+            warnings: Vec::new(),
         }
     }
 

@@ -4,14 +4,20 @@
 //! has not: a check that an expression is boolean before it runs, cel-go's error texts, JSON numbers
 //! as integers, and bounds on size and cost (the interpreter has none).
 //!
-//! Libraries: strings, sets, encoders, optional types. Not available in the interpreter, and so
-//! refused or failing at run time: `cel.bind`, two-variable comprehensions, `type()`.
+//! [`rules`] are the validation rules of custom resources, over values whose types a schema gives.
+//!
+//! Libraries: strings, lists, sets, encoders, math, URLs, addresses, quantities, versions, named formats, optional
+//! types. Not available in the interpreter, and so refused or failing at run time: `cel.bind`, two-variable
+//! comprehensions.
 
 mod check;
 pub mod health;
+pub mod rules;
+mod tokens;
+mod types;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::IdedExpr;
 use cel::objects::{Key, Map};
@@ -19,6 +25,8 @@ use cel::parser::Parser;
 use cel::{Context, ExecutionError, Value};
 use kube_cel::KubeCelExt as _;
 use serde_json::Value as Json;
+
+pub use types::{Object, Type};
 
 /// Longest expression, in bytes.
 const MAX_LENGTH: usize = 16 << 10;
@@ -93,24 +101,7 @@ impl Predicate {
                 error,
             });
         }
-        let expression = on_large_stack(|| {
-            let parsed = Parser::new().enable_optional_syntax(true).parse(source);
-            let mended = parsed.map(|mut expression| {
-                check::mend_optional_fields(&mut expression);
-                expression
-            });
-            mended.map_err(|errors| {
-                let text = |e: &cel::ParseError| located(source, e.pos.0, e.pos.1, &e.msg);
-                fail(
-                    errors
-                        .errors
-                        .iter()
-                        .map(text)
-                        .collect::<Vec<_>>()
-                        .join("\n"),
-                )
-            })
-        })?;
+        let expression = parse(source).map_err(fail)?;
         Ok(Self {
             source: source.into(),
             expression: Arc::new(expression),
@@ -124,18 +115,16 @@ impl Predicate {
     /// [`Error::Parse`] for syntax and unknown names, [`Error::Type`] for another or an open type.
     pub fn compile(source: &str, variables: &[&str]) -> Result<Self, Error> {
         let predicate = Self::parse(source)?;
-        match on_large_stack(|| check::type_of(&predicate.expression, variables)) {
-            Ok(check::Type::Bool) => Ok(predicate),
+        let any = || Type::map(Type::Dyn);
+        let variables: Vec<(&str, Type)> = variables.iter().map(|name| (*name, any())).collect();
+        let checked = on_large_stack(|| check::type_of(source, &predicate.expression, &variables));
+        match checked {
+            Ok(Type::Bool) => Ok(predicate),
             Ok(other) => Err(Error::Type(other.to_string())),
-            Err(name) => {
-                let (line, column) = place_of(source, &name);
-                let text = format!("undeclared reference to '{name}' (in container '')");
-                let error = located(source, line, column, &text);
-                Err(Error::Parse {
-                    expression: source.to_owned(),
-                    error,
-                })
-            }
+            Err(problems) => Err(Error::Parse {
+                expression: source.to_owned(),
+                error: texts(source, &problems),
+            }),
         }
     }
 
@@ -152,45 +141,106 @@ impl Predicate {
             .iter()
             .map(|(_, value)| widest(value))
             .max()
-            .unwrap_or_default()
-            .max(8);
-        let steps = u64::try_from(widest)
-            .unwrap_or(u64::MAX)
-            .saturating_pow(check::loop_depth(&self.expression));
-        if steps > MAX_STEPS {
-            return Err(fail("actual cost limit exceeded".to_owned()));
-        }
+            .unwrap_or_default();
+        check_cost(widest, check::loop_depth(&self.expression)).map_err(fail)?;
         on_large_stack(|| {
-            let mut context = Context::default().with_all();
+            let mut context = FUNCTIONS.new_inner_scope();
             for (name, value) in variables {
                 context.add_variable_from_value(*name, to_cel(value));
             }
             match Value::resolve(&self.expression, &context) {
                 Ok(Value::Bool(answer)) => Ok(answer),
                 Ok(_) => Err(fail("the result is not a boolean".to_owned())),
-                Err(error) => Err(fail(self.describe(error))),
+                Err(error) => Err(fail(describe(&self.expression, error))),
             }
         })
     }
+}
 
-    /// The text of a run-time error, without the values that the interpreter would quote.
-    fn describe(&self, error: ExecutionError) -> String {
-        match error {
-            ExecutionError::NoSuchKey(key) => format!("no such key: {key}"),
-            ExecutionError::UndeclaredReference(name) => {
-                let attribute =
-                    check::attribute(&self.expression, &name).unwrap_or_else(|| name.to_string());
-                format!("no such attribute(s): {attribute}")
-            }
-            ExecutionError::IndexOutOfBounds(_) => "index out of bounds".to_owned(),
-            ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
-            ExecutionError::RemainderByZero(_) => "modulus by zero".to_owned(),
-            ExecutionError::Overflow(..) => "integer overflow".to_owned(),
-            ExecutionError::FunctionError { function, .. } => {
-                format!("function '{function}' failed")
-            }
-            _ => "no such overload".to_owned(),
+/// The functions of the environment, and the names of types.
+static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| {
+    let mut context = Context::default().with_all();
+    context.add_function("type", |value: Value| {
+        Arc::new(type_name(&value).to_owned())
+    });
+    for name in check::TYPES {
+        context.add_variable_from_value(name, Value::String(Arc::new(name.to_owned())));
+    }
+    context
+});
+
+/// What `type()` says of a value.
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "bool",
+        Value::Int(_) => "int",
+        Value::UInt(_) => "uint",
+        Value::Float(_) => "double",
+        Value::String(_) => "string",
+        Value::Bytes(_) => "bytes",
+        Value::List(_) => "list",
+        Value::Map(_) => "map",
+        Value::Null => "null_type",
+        _ => "dyn",
+    }
+}
+
+/// Parses an expression.
+fn parse(source: &str) -> Result<IdedExpr, String> {
+    on_large_stack(|| {
+        let parsed = Parser::new().enable_optional_syntax(true).parse(source);
+        let mended = parsed.map(|mut expression| {
+            check::mend_optional_fields(&mut expression);
+            expression
+        });
+        mended.map_err(|errors| {
+            let text = |e: &cel::ParseError| located(source, e.pos.0, e.pos.1, &e.msg);
+            let texts: Vec<String> = errors.errors.iter().map(text).collect();
+            texts.join("\n")
+        })
+    })
+}
+
+/// What is wrong with an expression, each with its place.
+fn texts(source: &str, problems: &[check::Problem]) -> String {
+    let text = |problem: &check::Problem| {
+        let head = source.get(..problem.at).unwrap_or_default();
+        let line = head.matches('\n').count() + 1;
+        let column = head.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let number = |n: usize| isize::try_from(n).unwrap_or(1);
+        located(source, number(line), number(column), &problem.text)
+    };
+    problems.iter().map(text).collect::<Vec<_>>().join("\n")
+}
+
+/// Refuses what would take too long: loops in loops over long lists.
+fn check_cost(widest: usize, loops: u32) -> Result<(), String> {
+    let steps = u64::try_from(widest.max(8))
+        .unwrap_or(u64::MAX)
+        .saturating_pow(loops);
+    match steps > MAX_STEPS {
+        true => Err("actual cost limit exceeded".to_owned()),
+        false => Ok(()),
+    }
+}
+
+/// The text of a run-time error, without the values that the interpreter would quote.
+fn describe(expression: &IdedExpr, error: ExecutionError) -> String {
+    match error {
+        ExecutionError::NoSuchKey(key) => format!("no such key: {key}"),
+        ExecutionError::UndeclaredReference(name) => {
+            let attribute = check::attribute(expression, &name).unwrap_or_else(|| name.to_string());
+            format!("no such attribute(s): {attribute}")
         }
+        ExecutionError::IndexOutOfBounds(Value::Int(at)) => format!("index out of bounds: {at}"),
+        ExecutionError::IndexOutOfBounds(_) => "index out of bounds".to_owned(),
+        ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
+        ExecutionError::RemainderByZero(_) => "modulus by zero".to_owned(),
+        ExecutionError::Overflow(..) => "integer overflow".to_owned(),
+        ExecutionError::FunctionError { function, .. } => {
+            format!("function '{function}' failed")
+        }
+        _ => "no such overload".to_owned(),
     }
 }
 
@@ -240,24 +290,6 @@ fn located(source: &str, line: isize, column: isize, text: &str) -> String {
     let snippet = source.lines().nth(index).unwrap_or_default();
     let dots = ".".repeat(usize::try_from(column - 1).unwrap_or_default());
     format!("ERROR: <input>:{line}:{column}: {text}\n | {snippet}\n | {dots}^")
-}
-
-/// Line and column of the first place where `name` stands as a word of its own.
-fn place_of(source: &str, name: &str) -> (isize, isize) {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let found = source.match_indices(name).map(|(at, _)| at).find(|at| {
-        let before = source[..*at].trim_end().chars().next_back();
-        let touching = source[..*at].chars().next_back();
-        let after = source[*at + name.len()..].chars().next();
-        before != Some('.') && !touching.is_some_and(is_word) && !after.is_some_and(is_word)
-    });
-    let head = &source[..found.unwrap_or_default()];
-    let line = head.matches('\n').count() + 1;
-    let column = head.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    (
-        isize::try_from(line).unwrap_or(1),
-        isize::try_from(column).unwrap_or(1),
-    )
 }
 
 /// The most elements that a list, map or text in a value has: a loop runs over one of them.

@@ -289,6 +289,17 @@ fn connection_fault(error: &reqwest::Error, host: &str, port: u16) -> Option<Str
                 .to_owned(),
         );
     }
+    if text.contains("CertificateRequired") {
+        return Some("remote error: tls: certificate required".to_owned());
+    }
+    // A server that wants a client certificate says so after the handshake, by which time the client may
+    // have found the connection closed.
+    if text.contains("connection was not ready") {
+        return Some(
+            "the server closed the connection after the handshake: it may want a client certificate"
+                .to_owned(),
+        );
+    }
     let mut next: Option<&(dyn std::error::Error + 'static)> = error.source();
     while let Some(cause) = next {
         if let Some(io) = cause.downcast_ref::<io::Error>()

@@ -1,8 +1,8 @@
 //! Paths of replacements: fields, indices, matchers and wildcards.
 
-use regex::Regex;
+use sluice_gotemplate::regexp::Regexp;
 
-use crate::node::{Map, Node, Scalar, Tag};
+use crate::node::{Map, Node, Scalar, Share, Tag};
 use crate::selector::{is_literal, regex};
 
 /// Splits a path at its dots; `\.` is a dot, and what stands in brackets stays
@@ -68,6 +68,7 @@ impl CreateKind {
                 tag: Tag::Infer,
                 style: sluice_yaml::ScalarStyle::Plain,
                 comments: None,
+                share: Share::default(),
             }),
             CreateKind::Map => Node::map(),
             CreateKind::Seq => Node::seq(Vec::new()),
@@ -145,6 +146,26 @@ pub(crate) fn get<'n>(root: &'n Node, path: &[String]) -> Result<Option<&'n Node
     Ok(Some(here))
 }
 
+/// As [`get`], in an object.
+///
+/// # Errors
+/// As [`get`].
+pub(crate) fn get_in<'n>(root: &'n Map, path: &[String]) -> Result<Option<&'n Node>, String> {
+    let [part, rest @ ..] = path else {
+        return Ok(None);
+    };
+    if part == "*" {
+        return Err("wildcard is not supported in PathGetter".to_owned());
+    }
+    if is_matcher(part) {
+        matcher(part)?;
+    }
+    if part == "-" || is_index(part) || is_matcher(part) {
+        return Err(wrong_kind("SequenceNode", &Node::Map(root.clone())));
+    }
+    root.get(part).map_or(Ok(None), |node| get(node, rest))
+}
+
 /// Why a visit failed: on the way, or at a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum VisitError {
@@ -189,7 +210,7 @@ pub(crate) fn visit(
 fn missing(rest: &[String], create: CreateKind) -> Node {
     match rest.first() {
         None => create.fresh(),
-        Some(next) if is_index(next) || is_matcher(next) || next == "-" => Node::seq(Vec::new()),
+        Some(next) if is_index(next) || is_matcher(next) => Node::seq(Vec::new()),
         Some(_) => Node::map(),
     }
 }
@@ -273,13 +294,13 @@ fn visit_matching(
     let Node::Seq(items) = node else {
         return Err(VisitError::Path(wrong_kind("SequenceNode", node)));
     };
-    let pattern: Option<Regex> = if is_literal(value) {
+    let pattern: Option<Regexp> = if is_literal(value) {
         None
     } else {
         Some(regex(value).map_err(VisitError::Path)?)
     };
     let fits = |text: &str| match &pattern {
-        Some(pattern) => pattern.is_match(text),
+        Some(pattern) => pattern.is_match(text.as_bytes()),
         None => text.contains(value),
     };
     let mut found = false;

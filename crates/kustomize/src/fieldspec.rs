@@ -1,7 +1,7 @@
 //! Fields of objects by path, and lists of them.
 
 use crate::id::{Gvk, ResId};
-use crate::node::{Map, Node, NodeKind, Scalar, Tag};
+use crate::node::{Map, Node, NodeKind, Scalar, Share, Tag};
 use sluice_yaml::ScalarStyle;
 
 /// A field of the objects that a GVK selects.
@@ -75,7 +75,7 @@ struct Part {
     /// As it is written.
     text: String,
     name: String,
-    /// Written with `[]`: never created, and nothing below it.
+    /// Written with `[]`: never created.
     list: bool,
 }
 
@@ -179,19 +179,35 @@ fn walk_map(
         [] => return Ok(()),
         [part, rest @ ..] => (part, rest),
     };
-    // A part with `[]` is not created, nor is anything below it.
-    let create = if part.list { Create::No } else { create };
+    // A part with `[]` is not created, but a null there becomes a list.
     let slot = map.get_mut(&part.name);
     let is_missing = slot.as_ref().is_none_or(|node| node.is_null());
+    if part.list
+        && let Some(node) = slot
+        && is_missing
+    {
+        *node = Node::seq(Vec::new());
+        return Ok(());
+    }
+    let slot = map.get_mut(&part.name);
     match (slot, create) {
         (Some(node), _) if !is_missing => walk_node(node, rest, create, leaf),
+        (Some(node), Create::No) if rest.is_empty() => leaf(node),
         (_, Create::No) => Ok(()),
+        (None, _) if part.list => Ok(()),
         (slot, Create::Leaf(kind, tag)) => {
             let kind = if rest.is_empty() { kind } else { NodeKind::Map };
             let fresh = fresh(kind, tag);
             match slot {
                 Some(node) => {
-                    *node = fresh;
+                    *node = match (node.text(), fresh) {
+                        // A null that is spelled out keeps its letters.
+                        (Some(text), Node::Scalar(scalar)) => Node::Scalar(Scalar {
+                            text: text.to_owned(),
+                            ..scalar
+                        }),
+                        (_, fresh) => fresh,
+                    };
                     walk_node(node, rest, create, leaf)
                 }
                 None => {
@@ -214,6 +230,7 @@ pub(crate) fn fresh(kind: NodeKind, tag: Tag) -> Node {
             tag,
             style: ScalarStyle::Plain,
             comments: None,
+            share: Share::default(),
         }),
     }
 }

@@ -184,7 +184,12 @@ pub(crate) fn text_map(texts: &BTreeMap<String, String>) -> Map {
     Map::of(
         texts
             .iter()
-            .map(|(key, value)| (Scalar::plain(key), Node::string(value)))
+            .map(|(key, value)| {
+                (
+                    Scalar::plain(key),
+                    Node::string(value).put_in_quotes_if_ambiguous(),
+                )
+            })
             .collect(),
     )
 }

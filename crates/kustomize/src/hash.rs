@@ -39,6 +39,9 @@ pub(crate) fn hash(root: &Map) -> Result<String, String> {
     let kind = root.get("kind").and_then(Node::text).unwrap_or("");
     let field = |name: &str| -> Result<Value, String> {
         match root.get(name) {
+            Some(Node::Scalar(scalar)) if !scalar.is_null() => {
+                Ok(Value::from(scalar.text.as_str()))
+            }
             Some(node) if !node.is_null() => node_json(node),
             _ => Ok(Value::String(String::new())),
         }
@@ -89,8 +92,25 @@ pub(crate) fn hash(root: &Map) -> Result<String, String> {
     Ok(encode(&out))
 }
 
+/// The content as the hash sees it: every number has passed through a float.
 fn node_json(node: &Node) -> Result<Value, String> {
-    node.to_json()
+    let mut value = node.to_json()?;
+    round(&mut value);
+    Ok(value)
+}
+
+fn round(value: &mut Value) {
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    match value {
+        Value::Number(number) => {
+            if let Some(float) = number.as_f64().filter(|float| float.abs() >= EXACT) {
+                *value = Value::from(float);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(round),
+        Value::Object(map) => map.values_mut().for_each(round),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 /// Ten hexadecimal digits, with those that could spell words replaced.
@@ -154,9 +174,10 @@ pub(crate) fn go_number(number: &serde_json::Number) -> String {
         return format!("{float}");
     }
     let text = format!("{float:e}");
-    match text.split_once("e-") {
-        Some((mantissa, exponent)) => format!("{mantissa}e-{exponent:0>2}"),
-        None => text.replace('e', "e+"),
+    if text.contains("e-") {
+        text
+    } else {
+        text.replace('e', "e+")
     }
 }
 

@@ -16,6 +16,18 @@ pub(crate) struct Operation {
     value: Option<Value>,
 }
 
+/// True when the annotations are not those of before afterwards.
+pub(crate) fn replaces_annotations(operations: &[Operation]) -> bool {
+    operations.iter().any(|operation| {
+        let path = match operation.op.as_str() {
+            "test" => None,
+            "move" => operation.from.as_deref(),
+            _ => operation.path.as_deref(),
+        };
+        matches!(path, Some("" | "/metadata" | "/metadata/annotations"))
+    })
+}
+
 /// Reads a patch: JSON when it begins with `[`, YAML otherwise.
 ///
 /// # Errors

@@ -640,10 +640,10 @@ fn deprecation_warnings(value: &Value) -> Vec<String> {
     const TAIL: &str = "Run 'kustomize edit fix' to update your Kustomization automatically.";
     let successors = [
         ("bases", "resources", ""),
+        ("commonLabels", "labels", ""),
         ("imageTags", "images", ""),
         ("patchesJson6902", "patches", ""),
         ("patchesStrategicMerge", "patches", ""),
-        ("commonLabels", "labels", ""),
         ("vars", "replacements", "[EXPERIMENTAL] "),
     ];
     let present = |name: &str| {

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::node::{Map, Node, Scalar, Seq};
+use crate::node::{Map, Node, Scalar, Seq, Share};
 use crate::schema::{At, Merge, Schema};
 
 /// The key of a directive.
@@ -94,6 +94,10 @@ impl<'s> Merger<'s> {
                 tag: patch.tag,
                 style: base.style,
                 comments: None,
+                share: Share {
+                    touched: true,
+                    ..base.share
+                },
             }))),
             (Node::Map(base), Node::Map(patch)) => match directive(patch)? {
                 Some(Directive::Delete) => Ok(None),
@@ -170,14 +174,19 @@ impl<'s> Merger<'s> {
         };
         for (key, value) in base.pairs {
             let inner = at.and_then(|at| self.schema.field(at, &key.text));
-            if let Some(value) = self.nodes(Some(value), in_patch.get(patch, &key.text), inner)? {
+            let change = in_patch.get(patch, &key.text);
+            if let Some(mut value) = self.nodes(Some(value), change, inner)? {
+                if change.is_none() {
+                    value = value.put_in_quotes_if_ambiguous();
+                }
                 out.pairs.push((key, value));
             }
         }
         for (key, value) in fresh {
             let inner = at.and_then(|at| self.schema.field(at, &key.text));
             if let Some(value) = self.fresh(value, inner)? {
-                out.pairs.push((key.clone(), value));
+                out.pairs
+                    .push((key.clone(), value.put_in_quotes_if_ambiguous()));
             }
         }
         Ok(out)
@@ -211,9 +220,14 @@ impl<'s> Merger<'s> {
             Some(Directive::Replace) | Some(Directive::Merge) | None => {}
         }
         let element = at.and_then(|at| self.schema.element(at));
+        if base.is_none()
+            && let Merge::Keyed(keys) = &merge
+            && let Some(items) = self.degenerate(&elements, keys, element)?
+        {
+            return Ok(Some(Node::seq(items)));
+        }
         let base = match base {
             Some(_) if whole == Some(Directive::Replace) => Vec::new(),
-            Some(base) if elements.is_empty() => return Ok(Some(Node::Seq(base))),
             Some(base) => base.items,
             None => Vec::new(),
         };
@@ -222,6 +236,22 @@ impl<'s> Merger<'s> {
             Merge::Set | Merge::Replace => union(base, &elements),
         };
         Ok(Some(Node::seq(items)))
+    }
+
+    /// A new list in which some elements lack the key: kustomize merges such a
+    /// list with itself, and the last of them is all that remains.
+    fn degenerate(
+        &self,
+        elements: &[&Node],
+        keys: &[String],
+        at: Option<At<'s>>,
+    ) -> Result<Option<Vec<Node>>> {
+        let lacks = |node: &Node| keys.iter().all(|key| value_of(node, key).is_empty());
+        if !elements.iter().any(|node| lacks(node)) {
+            return Ok(None);
+        }
+        let base = elements.iter().map(|node| (*node).clone()).collect();
+        self.keyed(base, &[], keys, at).map(Some)
     }
 
     fn list_alone(&self, base: Vec<Node>, at: Option<At<'s>>) -> Result<Vec<Node>> {

@@ -61,7 +61,7 @@ pub(crate) fn fix(objects: &mut ResMap, config: &Config, schema: &Schema) -> Res
         if rules.is_empty() {
             continue;
         }
-        let referrer = Referrer::new(resource, schema);
+        let referrer = Referrer::new(resource, schema)?;
         for rule in rules.iter() {
             let id = || referrer.id.clone();
             walk(&mut resource.root, &rule.path, Create::No, id, |node| {
@@ -85,7 +85,7 @@ fn check_shapes(objects: &mut ResMap, config: &Config, schema: &Schema) -> Resul
         if rules.is_empty() {
             continue;
         }
-        let referrer = Referrer::new(resource, schema);
+        let referrer = Referrer::new(resource, schema)?;
         for rule in rules.iter() {
             let id = || referrer.id.clone();
             walk(&mut resource.root, &rule.path, Create::No, id, |node| {
@@ -124,17 +124,22 @@ struct Referrer {
 }
 
 impl Referrer {
-    fn new(resource: &Resource, schema: &Schema) -> Self {
+    fn new(resource: &Resource, schema: &Schema) -> Result<Self, String> {
         let mut subject_namespaces = HashSet::new();
+        let mut blank_namespace = false;
         if resource.kind() == "RoleBinding"
             && let Some(Node::Seq(subjects)) = resource.root.get("subjects")
         {
             for subject in subjects.iter() {
-                let text = |key: &str| subject.get(key).and_then(Node::text);
-                if text("kind") == Some("ServiceAccount")
-                    && let Some(namespace) = text("namespace")
-                {
-                    subject_namespaces.insert(namespace.to_owned());
+                if subject.get("kind").and_then(Node::text) != Some("ServiceAccount") {
+                    continue;
+                }
+                match subject.get("namespace").map(Node::to_json) {
+                    Some(Ok(serde_json::Value::String(namespace))) => {
+                        subject_namespaces.insert(namespace);
+                    }
+                    Some(_) => blank_namespace = true,
+                    None => {}
                 }
             }
         }
@@ -142,13 +147,19 @@ impl Referrer {
             let text = |key: &str| role.get(key).and_then(Node::text).unwrap_or("").to_owned();
             (text("apiGroup"), text("kind"))
         });
-        Referrer {
-            id: resource.current_id(schema),
+        let id = resource.current_id(schema);
+        if blank_namespace && !id.cluster_scoped {
+            return Err(format!(
+                "Invalid Input: namespace is blank for resource \"{id}\""
+            ));
+        }
+        Ok(Referrer {
+            id,
             prefixes: resource.prefixes.clone(),
             suffixes: resource.suffixes.clone(),
             subject_namespaces,
             role,
-        }
+        })
     }
 
     fn explain(&self, rule: &Rule<'_>, problem: &str) -> String {
@@ -230,9 +241,10 @@ impl Candidates {
         rule: &Rule<'_>,
         referrer: &Referrer,
     ) -> Result<(), String> {
-        let Some(name) = map.get("name").and_then(Node::text) else {
+        let Some(name) = map.get("name") else {
             return Err("path config error; no 'name' field in node".to_owned());
         };
+        let name = name.text().unwrap_or_default();
         let namespace = map.get("namespace").and_then(Node::text);
         let Some(found) = self.find(name, namespace, rule, referrer)? else {
             return Ok(());

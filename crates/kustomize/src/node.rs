@@ -64,6 +64,25 @@ pub(crate) struct Scalar {
     pub tag: Tag,
     pub style: ScalarStyle,
     pub comments: Option<Box<Comments>>,
+    /// The other places that show the same scalar.
+    pub share: Share,
+}
+
+/// kustomize puts one scalar into all the places where it adds a label; who
+/// changes it in one of them changes it everywhere.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Share {
+    /// Which scalar of the object it is; 0 for one of its own.
+    pub id: u32,
+    /// It was changed here, and elsewhere not yet.
+    pub touched: bool,
+}
+
+/// Where a scalar is shown does not make it another one.
+impl PartialEq for Share {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// The comments at a node, kept only in texts that are written back in YAML.
@@ -151,6 +170,7 @@ impl Scalar {
             tag: Tag::Str,
             style: ScalarStyle::Plain,
             comments: None,
+            share: Share::default(),
         }
     }
 
@@ -162,6 +182,7 @@ impl Scalar {
             text,
             style: ScalarStyle::Plain,
             comments: None,
+            share: Share::default(),
         }
     }
 
@@ -172,6 +193,7 @@ impl Scalar {
             tag: Tag::Infer,
             style: ScalarStyle::Plain,
             comments: None,
+            share: Share::default(),
         }
     }
 
@@ -262,6 +284,40 @@ impl Node {
         Node::Seq(items.into())
     }
 
+    /// A copy that is the same scalar as no other.
+    pub(crate) fn unshared(&self) -> Node {
+        match self {
+            Node::Scalar(scalar) => Node::Scalar(Scalar {
+                share: Share::default(),
+                ..scalar.clone()
+            }),
+            Node::Seq(seq) => Node::Seq(Seq {
+                items: seq.items.iter().map(Node::unshared).collect(),
+                ..seq.clone()
+            }),
+            Node::Map(map) => {
+                let mut copy = map.clone();
+                for (_, value) in &mut copy.pairs {
+                    *value = value.unshared();
+                }
+                Node::Map(copy)
+            }
+        }
+    }
+
+    /// Quotes a plain text that YAML 1.1 would not read as a string, as
+    /// kustomize does when it sets a field of a mapping.
+    pub(crate) fn put_in_quotes_if_ambiguous(mut self) -> Self {
+        if let Node::Scalar(scalar) = &mut self
+            && scalar.is_plain()
+            && matches!(scalar.tag, Tag::Str | Tag::Infer)
+            && is_ambiguous(&scalar.text)
+        {
+            scalar.style = ScalarStyle::DoubleQuoted;
+        }
+        self
+    }
+
     pub(crate) fn kind(&self) -> NodeKind {
         match self {
             Node::Scalar(_) => NodeKind::Scalar,
@@ -340,18 +396,27 @@ impl Node {
                 tag,
                 style: ScalarStyle::Plain,
                 comments: None,
+                share: Share::default(),
             })
         };
         match value {
             Value::Null => plain("null".to_owned(), Tag::Null),
             Value::Bool(flag) => plain(flag.to_string(), Tag::Bool),
-            Value::Number(number) if number.is_f64() => plain(number.to_string(), Tag::Float),
-            Value::Number(number) => plain(number.to_string(), Tag::Int),
+            // Go reads every number as a float and writes it as one.
+            Value::Number(number) => Node::Scalar(Scalar::plain(match number.as_f64() {
+                Some(float) => sluice_yaml::float_to_text(float),
+                None => number.to_string(),
+            })),
             Value::String(text) => Node::Scalar(Scalar {
                 text: text.clone(),
                 tag: Tag::Str,
-                style: ScalarStyle::DoubleQuoted,
+                style: if is_plain_text(text) {
+                    ScalarStyle::Plain
+                } else {
+                    ScalarStyle::DoubleQuoted
+                },
                 comments: None,
+                share: Share::default(),
             }),
             Value::Array(items) => Node::seq(items.iter().map(Node::from_json).collect()),
             Value::Object(map) => Node::Map(Map::of(
@@ -362,6 +427,7 @@ impl Node {
                             tag: Tag::Str,
                             style: ScalarStyle::DoubleQuoted,
                             comments: None,
+                            share: Share::default(),
                         };
                         (key, Node::from_json(value))
                     })
@@ -369,6 +435,63 @@ impl Node {
             )),
         }
     }
+}
+
+/// True when go-yaml writes the text without quotes.
+fn is_plain_text(text: &str) -> bool {
+    if text.is_empty()
+        || is_ambiguous(text)
+        || !matches!(resolve(text, Booleans::Yaml12), Resolved::Str)
+    {
+        return false;
+    }
+    let mut written = String::new();
+    sluice_yaml::write_styled(
+        text,
+        ScalarStyle::Plain,
+        sluice_yaml::Spot::Block,
+        0,
+        &mut written,
+    );
+    written.starts_with(text.split(' ').next().unwrap_or_default()) && !text.contains('\n')
+}
+
+/// True when YAML 1.1 reads the text as something other than a string.
+fn is_ambiguous(text: &str) -> bool {
+    if text.is_empty() || text.contains('\n') {
+        return false;
+    }
+    if !matches!(resolve(text, Booleans::Yaml11), Resolved::Str) {
+        return true;
+    }
+    // Only these make a collection or a comment of it.
+    let special = text.contains(": ") || text.ends_with(':') || text.contains(" #");
+    (special || text.starts_with(['{', '[', '#', '-', '?']))
+        && matches!(sluice_yaml::from_str(text), Ok(value) if !value.is_string())
+}
+
+/// Forgets which scalars were changed in place.
+pub(crate) fn forget_changes(map: &mut Map) {
+    fn forget(node: &mut Node) {
+        match node {
+            Node::Scalar(scalar) => scalar.share.touched = false,
+            Node::Seq(seq) => seq.items.iter_mut().for_each(forget),
+            Node::Map(map) => forget_changes(map),
+        }
+    }
+    map.pairs.iter_mut().for_each(|(_, value)| forget(value));
+}
+
+/// True when some scalar was changed in place.
+pub(crate) fn was_changed(map: &Map) -> bool {
+    fn changed(node: &Node) -> bool {
+        match node {
+            Node::Scalar(scalar) => scalar.share.touched,
+            Node::Seq(seq) => seq.items.iter().any(changed),
+            Node::Map(map) => was_changed(map),
+        }
+    }
+    map.pairs.iter().any(|(_, value)| changed(value))
 }
 
 /// The JSON form of an object.
@@ -428,11 +551,15 @@ impl Map {
             .map(|(_, value)| value)
     }
 
-    /// Sets a field; a new one goes to the end under a plain key.
+    /// Sets a field; a new one goes to the end under a plain key, in quotes
+    /// where YAML 1.1 needs them.
     pub(crate) fn set(&mut self, key: &str, value: Node) {
         match self.get_mut(key) {
             Some(slot) => *slot = value,
-            None => self.pairs.push((Scalar::untagged(key), value)),
+            None => {
+                let value = value.put_in_quotes_if_ambiguous();
+                self.pairs.push((Scalar::untagged(key), value));
+            }
         }
     }
 

@@ -37,6 +37,8 @@ pub(crate) const TRANSFORMATIONS: &str = "alpha.config.kubernetes.io/transformat
 pub(crate) struct Wanted {
     pub origin: bool,
     pub transformations: bool,
+    /// Some option is set, be it one that means nothing.
+    pub any: bool,
 }
 
 /// Rebuilds the annotations: texts only, sorted, without the internal ones,

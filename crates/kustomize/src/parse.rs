@@ -2,7 +2,7 @@
 
 use sluice_yaml::{Booleans, CollectionStyle, Comment, Document, Kind, ScalarStyle, Span, resolve};
 
-use crate::node::{Comments, Map, Node, Repeated, Scalar, Seq, Tag};
+use crate::node::{Comments, Map, Node, Repeated, Scalar, Seq, Share, Tag};
 
 type YamlPairs<'a> = Vec<(sluice_yaml::Node<'a>, sluice_yaml::Node<'a>)>;
 
@@ -254,6 +254,7 @@ fn scalar(text: String, style: ScalarStyle, tag: Option<&str>) -> Result<Scalar,
         tag,
         style,
         comments: None,
+        share: Share::default(),
     };
     let plain = |text, tag| typed(text, tag, ScalarStyle::Plain);
     Ok(match tag {

@@ -259,7 +259,7 @@ impl<'o> Builder<'o> {
             return Ok(Vec::new());
         }
         let objects = self.plugin_objects(layer, entries)?;
-        let notes = self.wanted.origin || self.wanted.transformations;
+        let notes = self.keeps_notes();
         objects
             .resources
             .into_iter()
@@ -380,11 +380,14 @@ impl<'o> Builder<'o> {
                     format!("unable to load builtin {}.builtin.[noGrp]", plugin.kind)
                 });
             }
-            for transformer in self
+            let steps = self
                 .configure(layer, &plugin)
-                .map_err(|error| format!("plugin {} fails configuration: {error}", plugin.id))?
-            {
-                out.push((transformer, plugin.maker.clone()));
+                .map_err(|error| format!("plugin {} fails configuration: {error}", plugin.id))?;
+            let last = steps.len().saturating_sub(1);
+            for (at, transformer) in steps.into_iter().enumerate() {
+                // One note for a plugin, whatever it does.
+                let maker = plugin.maker.clone().filter(|_| at == last);
+                out.push((transformer, maker));
             }
         }
         Ok(out)
@@ -517,15 +520,18 @@ impl<'o> Builder<'o> {
         let steps = self.transformer_plugins(layer, &layer.kustomization.validators)?;
         for (transformer, _) in steps {
             let mut copy = ResMap::new();
+            for resource in &mut accumulator.objects.resources {
+                crate::node::forget_changes(&mut resource.root);
+            }
             copy.resources.clone_from(&accumulator.objects.resources);
             transformer.run(&mut copy, &self.schema)?;
-            let text = |resource: &Resource| {
+            let without_mark = |resource: &Resource| {
                 let mut resource = resource.clone();
                 let mut labels = resource.texts("labels");
                 if labels.remove("validated-by").is_some() {
                     resource.set_texts("labels", &labels);
                 }
-                crate::output::json_text(&resource.root)
+                resource
             };
             if copy.resources.len() != accumulator.objects.resources.len() {
                 return Err(
@@ -534,10 +540,16 @@ impl<'o> Builder<'o> {
                 );
             }
             for (after, before) in copy.resources.iter().zip(&accumulator.objects.resources) {
-                let (before, after) = (text(before), text(after));
-                if before != after {
+                let (before, after) = (without_mark(before), without_mark(after));
+                // A field that is written anew with what it held counts.
+                if before.previous.len() != after.previous.len()
+                    || before.root != after.root
+                    || crate::node::was_changed(&after.root)
+                {
                     return Err(format!(
-                        "validator shouldn't modify the resource map: nodes unequal: \n -- {before},\n -- {after}\n\n--"
+                        "validator shouldn't modify the resource map: nodes unequal: \n -- {},\n -- {}\n\n--",
+                        crate::output::json_with_records(&before),
+                        crate::output::json_with_records(&after)
                     ));
                 }
             }

@@ -50,8 +50,11 @@ impl Replacement {
     /// value, or a target lacks the field.
     pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
         let checked = self.0.as_ref().map_err(Clone::clone)?;
-        let value = match &checked.value {
-            Source::Literal(text) => Node::string(text),
+        let mut source = match &checked.value {
+            Source::Literal(text) => Live {
+                value: Node::string(text),
+                place: None,
+            },
             Source::Field(source) => value_of(source, objects, schema)?,
         };
         let mut changed = false;
@@ -59,7 +62,7 @@ impl Replacement {
             let Some(select) = &target.select else {
                 return Err("target must specify resources to select".to_owned());
             };
-            for resource in &mut objects.resources {
+            for (at, resource) in objects.resources.iter_mut().enumerate() {
                 if !select.selects(resource, schema)
                     || target
                         .reject
@@ -68,7 +71,8 @@ impl Replacement {
                 {
                     continue;
                 }
-                write(resource, &value, target)?;
+                write(at, resource, &mut source, target)?;
+                resource.sync_shared();
                 changed = true;
             }
         }
@@ -152,8 +156,29 @@ impl Selected {
     }
 }
 
+/// The value of a source. Without a delimiter it stays the field itself, so
+/// that a target that is the field changes what the next target gets.
+struct Live {
+    value: Node,
+    place: Option<(usize, Vec<String>)>,
+}
+
+impl Live {
+    /// Reads the field again after object `at` was written to.
+    fn refresh(&mut self, at: usize, resource: &Resource) {
+        let Some((own, path)) = &self.place else {
+            return;
+        };
+        if *own == at
+            && let Ok(Some(node)) = fieldpath::get_in(&resource.root, path)
+        {
+            self.value.clone_from(node);
+        }
+    }
+}
+
 /// The value that the source names.
-fn value_of(source: &SourceSelector, objects: &ResMap, schema: &Schema) -> Result<Node, String> {
+fn value_of(source: &SourceSelector, objects: &ResMap, schema: &Schema) -> Result<Live, String> {
     let matches = |resource: &Resource| {
         if !source.name.is_empty()
             && resource.name() != source.name
@@ -162,20 +187,22 @@ fn value_of(source: &SourceSelector, objects: &ResMap, schema: &Schema) -> Resul
             return false;
         }
         let fits = |want: &str, have: &str| want.is_empty() || want == have;
+        // Here the scope of a type does not count.
         resource.all_ids(schema).iter().any(|id| {
             fits(&source.group, &id.gvk.group)
                 && fits(&source.version, &id.gvk.version)
                 && fits(&source.kind, &id.gvk.kind)
                 && fits(&source.name, &id.name)
                 && (source.namespace.is_empty()
-                    || effective(&source.namespace) == effective(id.effective_namespace()))
+                    || effective(&source.namespace) == effective(&id.namespace))
         })
     };
     let mut found = objects
         .resources
         .iter()
-        .filter(|resource| matches(resource));
-    let Some(resource) = found.next() else {
+        .enumerate()
+        .filter(|(_, resource)| matches(resource));
+    let Some((at, resource)) = found.next() else {
         return Err(format!("nothing selected by {}", show(source)));
     };
     if found.next().is_some() {
@@ -192,13 +219,18 @@ fn value_of(source: &SourceSelector, objects: &ResMap, schema: &Schema) -> Resul
             show(source)
         )
     };
-    let root = Node::Map(resource.root.clone());
-    let found = fieldpath::get(&root, &fieldpath::split(path))
+    let parts = fieldpath::split(path);
+    let found = fieldpath::get_in(&resource.root, &parts)
         .map_err(|error| format!("error looking up replacement source: {error}"))?;
     let Some(node) = found.filter(|node| !is_nothing(node)) else {
         return Err(missing());
     };
-    refine(node.clone(), source.options.as_ref())
+    let options = source.options.as_ref();
+    let is_part = options.is_some_and(|options| !options.delimiter.is_empty());
+    Ok(Live {
+        value: refine(node.clone(), options)?,
+        place: (!is_part).then_some((at, parts)),
+    })
 }
 
 /// Null, `{}` and `[]`; an empty text is a value.
@@ -263,13 +295,20 @@ fn refine(node: Node, options: Option<&FieldOptions>) -> Result<Node, String> {
 }
 
 /// Writes the value into every field of an object.
-fn write(resource: &mut Resource, value: &Node, target: &Target) -> Result<(), String> {
-    let create = target
-        .options
-        .as_ref()
-        .filter(|options| options.create)
-        .map(|_| CreateKind::of(value));
+fn write(
+    at: usize,
+    resource: &mut Resource,
+    source: &mut Live,
+    target: &Target,
+) -> Result<(), String> {
     for path_text in &target.field_paths {
+        source.refresh(at, resource);
+        let value = &source.value;
+        let create = target
+            .options
+            .as_ref()
+            .filter(|options| options.create)
+            .map(|_| CreateKind::of(value));
         let path = fieldpath::split(path_text);
         let what = if create.is_some() {
             "find or create"
@@ -310,9 +349,10 @@ fn write(resource: &mut Resource, value: &Node, target: &Target) -> Result<(), S
 
 fn set(field: &mut Node, value: &Node, options: Option<&FieldOptions>) -> Result<(), String> {
     if let Some(options) = options.filter(|options| !options.delimiter.is_empty()) {
-        let (Node::Scalar(field), Some(text)) = (field, value.text()) else {
+        let Node::Scalar(field) = field else {
             return Err("delimiter option can only be used with scalar nodes".to_owned());
         };
+        let text = value.text().unwrap_or_default();
         let mut parts: Vec<&str> = field.text.split(options.delimiter.as_str()).collect();
         match usize::try_from(options.index) {
             Err(_) => parts.insert(0, text),
@@ -320,14 +360,19 @@ fn set(field: &mut Node, value: &Node, options: Option<&FieldOptions>) -> Result
             Ok(index) => parts[index] = text,
         }
         field.text = parts.join(&options.delimiter);
+        field.share.touched = true;
         return Ok(());
     }
     match (field, value) {
         (Node::Scalar(field), value) => {
             // A map or list has no text.
-            field.text = value.text().unwrap_or_default().to_owned();
+            let text = value.text().unwrap_or_default();
+            if field.text != text {
+                field.text = text.to_owned();
+                field.share.touched = true;
+            }
         }
-        (field, value) => *field = value.clone(),
+        (field, value) => *field = value.unshared(),
     }
     Ok(())
 }

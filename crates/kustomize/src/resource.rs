@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::fieldspec::{Create, Path, walk};
 use crate::id::{Gvk, ResId};
 use crate::node::{Map, Node, Scalar};
 use crate::schema::Schema;
@@ -39,6 +40,10 @@ pub(crate) struct Resource {
     pub allow_kind_change: bool,
     /// Variables that read this object.
     pub variables: Vec<String>,
+    /// Scalars that are shown in several places.
+    pub shared: Vec<Shared>,
+    /// The last id that was given to one.
+    pub share_ids: u32,
     pub origin: Arc<Origin>,
     /// What `buildMetadata` tells of the object, when it is asked for.
     pub notes: Notes,
@@ -83,6 +88,17 @@ impl Behavior {
     }
 }
 
+/// Labels that one step added in several places of an object.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    /// The id of the first of its scalars.
+    pub first: u32,
+    /// Behind the last id.
+    pub end: u32,
+    /// The mappings that may hold them.
+    pub places: Arc<Vec<(bool, Path)>>,
+}
+
 /// The notes of `buildMetadata`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notes {
@@ -114,6 +130,8 @@ impl Resource {
             allow_name_change: false,
             allow_kind_change: false,
             variables: Vec::new(),
+            shared: Vec::new(),
+            share_ids: 0,
             origin,
             notes: Notes::default(),
         };
@@ -218,6 +236,59 @@ impl Resource {
         set_text(&mut self.root, "kind", kind);
     }
 
+    /// Brings the scalars that are shown in several places to the text that
+    /// was written last in one of them.
+    pub(crate) fn sync_shared(&mut self) {
+        let shared = std::mem::take(&mut self.shared);
+        for of_step in &shared {
+            let mut latest: BTreeMap<u32, Scalar> = BTreeMap::new();
+            self.each_shared(of_step, &mut |scalar| {
+                if std::mem::take(&mut scalar.share.touched) {
+                    latest.insert(scalar.share.id, scalar.clone());
+                }
+            });
+            if latest.is_empty() {
+                continue;
+            }
+            self.each_shared(of_step, &mut |scalar| {
+                if let Some(latest) = latest.get(&scalar.share.id) {
+                    scalar.clone_from(latest);
+                }
+            });
+        }
+        self.shared = shared;
+    }
+
+    fn each_shared(&mut self, shared: &Shared, act: &mut dyn FnMut(&mut Scalar)) {
+        for (_, path) in shared.places.iter() {
+            // A place that has gone has nothing to show.
+            let _ = walk(&mut self.root, path, Create::No, ResId::default, |node| {
+                let scalars = node.as_map_mut().into_iter().flat_map(|map| &mut map.pairs);
+                for (_, value) in scalars {
+                    if let Node::Scalar(scalar) = value
+                        && (shared.first..shared.end).contains(&scalar.share.id)
+                    {
+                        act(scalar);
+                    }
+                }
+                Ok(())
+            });
+        }
+    }
+
+    /// Forgets the history, as a loss of the annotations does to kustomize.
+    pub(crate) fn forget_records(&mut self) {
+        self.previous.clear();
+        self.prefixes.clear();
+        self.suffixes.clear();
+        self.needs_hash = false;
+        self.behavior = Behavior::Unspecified;
+        self.helm_generated = false;
+        self.allow_name_change = false;
+        self.allow_kind_change = false;
+        self.notes = Notes::default();
+    }
+
     /// Labels or annotations as texts, sorted; what is not text is empty.
     pub(crate) fn texts(&self, field: &str) -> BTreeMap<String, String> {
         let pairs = self
@@ -250,7 +321,10 @@ impl Resource {
         let map = Map::of(
             texts
                 .iter()
-                .map(|(key, value)| (Scalar::untagged(key), Node::string(value)))
+                .map(|(key, value)| {
+                    let value = Node::string(value).put_in_quotes_if_ambiguous();
+                    (Scalar::untagged(key), value)
+                })
                 .collect(),
         );
         metadata.set(field, Node::Map(map));
@@ -340,14 +414,15 @@ impl Resource {
     }
 }
 
-/// Sets a field to a text, keeping quotes where it had some.
+/// Sets a field to a text whose type follows from it and from the quotes that
+/// were there.
 fn set_text(map: &mut Map, key: &str, text: &str) {
     match map.get_mut(key) {
         Some(Node::Scalar(scalar)) => {
             scalar.text = text.to_owned();
-            scalar.tag = crate::node::Tag::Str;
+            scalar.tag = crate::node::Tag::Infer;
         }
-        Some(slot) => *slot = Node::string(text),
-        None => map.set(key, Node::string(text)),
+        Some(slot) => *slot = Node::Scalar(Scalar::untagged(text)),
+        None => map.set(key, Node::Scalar(Scalar::untagged(text))),
     }
 }

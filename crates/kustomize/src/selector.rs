@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
+use sluice_gotemplate::regexp::Regexp;
 
 use crate::kustomization::Selector;
 use crate::resource::Resource;
@@ -13,7 +13,7 @@ use crate::schema::Schema;
 pub(crate) enum Pattern {
     Any,
     Literal(String),
-    Regex(Regex),
+    Regex(Regexp),
 }
 
 impl Pattern {
@@ -35,7 +35,7 @@ impl Pattern {
         match self {
             Pattern::Any => true,
             Pattern::Literal(literal) => literal == text,
-            Pattern::Regex(regex) => regex.is_match(text),
+            Pattern::Regex(regex) => regex.is_match(text.as_bytes()),
         }
     }
 }
@@ -47,36 +47,12 @@ pub(crate) fn is_literal(text: &str) -> bool {
     ])
 }
 
-/// Compiles a regular expression, with Go's words for what is wrong with it.
+/// Compiles one of Go's regular expressions.
 ///
 /// # Errors
-/// The text is not a regular expression.
-pub(crate) fn regex(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|error| {
-        let reason = match &error {
-            regex::Error::Syntax(text) => text
-                .lines()
-                .last()
-                .unwrap_or("")
-                .trim_start_matches("error: ")
-                .to_owned(),
-            other => other.to_string(),
-        };
-        let go = if reason.contains("unclosed group") {
-            "missing closing )"
-        } else if reason.contains("unopened group") {
-            "unexpected )"
-        } else if reason.contains("unclosed character class") {
-            "missing closing ]"
-        } else if reason.contains("repetition operator missing expression") {
-            "missing argument to repetition operator"
-        } else if reason.contains("look-around") {
-            "invalid or unsupported Perl syntax"
-        } else {
-            &reason
-        };
-        format!("error parsing regexp: {go}: `{text}`")
-    })
+/// Go's text for what is wrong with it.
+pub(crate) fn regex(text: &str) -> Result<Regexp, String> {
+    Regexp::new(text).map_err(|error| error.to_string())
 }
 
 /// A selector as error texts show it.

@@ -168,7 +168,7 @@ impl Vars {
 fn matching(var: &Var, objects: &ResMap, schema: &Schema) -> Vec<usize> {
     let gvk = gvk_of(var);
     let wanted = schema.id(gvk, &var.objref.name, &var.objref.namespace);
-    let by_namespace = !var.objref.namespace.is_empty() || wanted.cluster_scoped;
+    let namespace = var.objref.namespace.as_str();
     objects
         .resources
         .iter()
@@ -182,7 +182,8 @@ fn matching(var: &Var, objects: &ResMap, schema: &Schema) -> Vec<usize> {
             resource.all_ids(schema).iter().any(|id| {
                 id.gvk == wanted.gvk
                     && id.name == wanted.name
-                    && (!by_namespace || id.effective_namespace() == wanted.effective_namespace())
+                    // Nothing of a cluster-scoped type is in the namespace that is given.
+                    && (namespace.is_empty() || id.effective_namespace() == namespace)
             })
         })
         .map(|(at, _)| at)

@@ -121,6 +121,7 @@ macro_rules! golden {
 golden!(
     components,
     errors,
+    found,
     generators,
     merge,
     names,

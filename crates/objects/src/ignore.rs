@@ -42,11 +42,6 @@ impl Rules {
         compiled.collect::<Result<_, RuleError>>().map(Self)
     }
 
-    /// Whether there is no rule.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The paths ignored in an object.
     pub fn of(&self, object: &Value) -> Vec<Pointer> {
         let mut pointers: Vec<_> = self

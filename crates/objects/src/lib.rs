@@ -12,6 +12,7 @@
 //!
 //! Not here: building manifests, talking to a cluster, and when to do what.
 
+pub mod ca_bundle;
 pub mod change;
 pub mod drift;
 pub mod fields;

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use crate::ca_bundle;
 use crate::object::{self, Gvk};
 use crate::prune::Owner;
 use crate::switches;
@@ -81,6 +82,7 @@ pub fn normalise(object: &mut Value) {
     {
         return;
     }
+    ca_bundle::drop_invalid(object);
     if let Some(typed) = typed(&gvk, object) {
         *object = typed;
     }

@@ -41,15 +41,6 @@ pub struct Kind {
     pub controller: &'static str,
 }
 
-/// A turn's log scope and measurements.
-#[derive(Debug)]
-pub struct Turn {
-    /// The object whose turn it is.
-    pub key: ObjectKey,
-    /// When the turn began.
-    pub started: Instant,
-}
-
 /// Works through `queue` with `concurrency` workers until `stop`, giving each key to `reconcile`.
 ///
 /// A panic in `reconcile` is caught, logged and retried with back-off: it never ends the process nor

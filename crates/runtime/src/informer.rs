@@ -5,6 +5,7 @@
 //! memory and no controller decides on them here.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::{Arc, RwLock};
@@ -80,8 +81,18 @@ impl<'a, K> Change<'a, K> {
 /// The local copy; clones share it.
 #[derive(Debug)]
 pub struct Store<K> {
-    objects: Arc<RwLock<HashMap<ObjectKey, Arc<K>>>>,
+    objects: Arc<RwLock<HashMap<ObjectKey, Kept<K>>>>,
     progress: watch::Sender<Progress>,
+}
+
+/// What is known of one object.
+#[derive(Debug)]
+struct Kept<K> {
+    /// The newest version.
+    current: Arc<K>,
+    /// The last version that the watch told of: what the listener compares the next one with. An own write
+    /// may have been newer than a change of somebody else that the watch has yet to tell.
+    seen: Option<Arc<K>>,
 }
 
 /// How far a copy is, for those who wait for it.
@@ -112,22 +123,13 @@ impl<K> Default for Store<K> {
 impl<K> Store<K> {
     /// The object with this key.
     pub fn get(&self, key: &ObjectKey) -> Option<Arc<K>> {
-        self.read().get(key).cloned()
+        self.read().get(key).map(|kept| kept.current.clone())
     }
 
     /// All objects, in no order.
     pub fn all(&self) -> Vec<Arc<K>> {
-        self.read().values().cloned().collect()
-    }
-
-    /// How many objects there are.
-    pub fn len(&self) -> usize {
-        self.read().len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        let objects = self.read();
+        objects.values().map(|kept| kept.current.clone()).collect()
     }
 
     /// Whether the first listing is complete.
@@ -161,16 +163,29 @@ impl<K> Store<K> {
     where
         K: Resource,
     {
-        let key = ObjectKey::of(&object);
-        let mut objects = self.write();
-        if let Some(kept) = objects.get(&key)
-            && version(kept.as_ref()) > version(&object)
-        {
-            return;
+        let (key, object) = (ObjectKey::of(&object), Arc::new(object));
+        match self.write().entry(key) {
+            Entry::Occupied(mut entry) => entry.get_mut().advance(object),
+            Entry::Vacant(entry) => {
+                let (current, seen) = (object, None);
+                entry.insert(Kept { current, seen });
+            }
         }
-        objects.insert(key, Arc::new(object));
-        drop(objects);
         self.tell(|_| {});
+    }
+
+    /// Keeps a version that the watch tells of; returns the one that it told of before.
+    fn see(&self, object: Arc<K>) -> Option<Arc<K>>
+    where
+        K: Resource,
+    {
+        match self.write().entry(ObjectKey::of(object.as_ref())) {
+            Entry::Occupied(mut entry) => entry.get_mut().see(object),
+            Entry::Vacant(entry) => {
+                entry.insert(Kept::new(object));
+                None
+            }
+        }
     }
 
     /// Wakes those who wait for a change.
@@ -181,16 +196,37 @@ impl<K> Store<K> {
         });
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<ObjectKey, Arc<K>>> {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<ObjectKey, Kept<K>>> {
         self.objects
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<ObjectKey, Arc<K>>> {
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<ObjectKey, Kept<K>>> {
         self.objects
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl<K: Resource> Kept<K> {
+    fn new(object: Arc<K>) -> Self {
+        Self {
+            current: object.clone(),
+            seen: Some(object),
+        }
+    }
+
+    /// Takes over a version unless a newer one is kept.
+    fn advance(&mut self, object: Arc<K>) {
+        if version(object.as_ref()) >= version(self.current.as_ref()) {
+            self.current = object;
+        }
+    }
+
+    fn see(&mut self, object: Arc<K>) -> Option<Arc<K>> {
+        self.advance(object.clone());
+        self.seen.replace(object)
     }
 }
 
@@ -265,26 +301,38 @@ fn apply<K: Resource>(
         }
         Event::InitDone => {
             let fresh = relist.take().unwrap_or_default();
-            let old = std::mem::replace(&mut *store.write(), fresh.clone());
+            let mut told = Vec::with_capacity(fresh.len());
+            let gone = {
+                let mut objects = store.write();
+                let mut old = std::mem::take(&mut *objects);
+                for (key, new) in fresh {
+                    let (kept, seen) = match old.remove(&key) {
+                        Some(mut kept) => {
+                            let seen = kept.see(new.clone());
+                            (kept, seen)
+                        }
+                        None => (Kept::new(new.clone()), None),
+                    };
+                    objects.insert(key, kept);
+                    told.push((seen, new));
+                }
+                old
+            };
             store.tell(|progress| progress.is_synced = true);
-            for (key, new) in &fresh {
-                match old.get(key) {
+            for (seen, new) in &told {
+                match seen {
                     None => changed(Change::Added(new)),
-                    Some(kept) if kept.meta().resource_version == new.meta().resource_version => {}
-                    Some(kept) => changed(Change::Updated { old: kept, new }),
+                    Some(old) if old.meta().resource_version == new.meta().resource_version => {}
+                    Some(old) => changed(Change::Updated { old, new }),
                 }
             }
-            for (key, kept) in &old {
-                if !fresh.contains_key(key) {
-                    changed(Change::Deleted(kept));
-                }
+            for kept in gone.values() {
+                changed(Change::Deleted(&kept.current));
             }
         }
         Event::Apply(object) => {
             let new = Arc::new(object);
-            let old = store
-                .write()
-                .insert(ObjectKey::of(new.as_ref()), new.clone());
+            let old = store.see(new.clone());
             store.tell(|_| {});
             match &old {
                 None => changed(Change::Added(&new)),
@@ -364,7 +412,32 @@ mod tests {
             vec![Event::Init, Event::InitApply(object("b", "2"))],
         );
         assert!(store.get(&ObjectKey::new("apps", "a")).is_some());
-        assert_eq!(store.len(), 1);
+        assert_eq!(store.all().len(), 1);
+    }
+
+    #[test]
+    fn an_own_write_hides_no_change_that_the_watch_has_yet_to_tell() {
+        let store = Store::default();
+        let generation = |version: &str, generation: i64| {
+            let mut object = object("a", version);
+            object.metadata.generation = Some(generation);
+            object
+        };
+        play(&store, vec![Event::Apply(generation("1", 1))]);
+        // Somebody changed the specification (version 2) just before our write (version 3).
+        store.learn(generation("3", 2));
+        let mut changes = Vec::new();
+        for version in ["2", "3"] {
+            let event = Event::Apply(generation(version, 2));
+            apply(&store, &mut None, event, &mut |change| {
+                if let Change::Updated { old, new } = change {
+                    changes.push((old.metadata.generation, new.metadata.generation));
+                }
+            });
+            let kept = store.get(&ObjectKey::new("apps", "a")).expect("kept");
+            assert_eq!(kept.metadata.resource_version.as_deref(), Some("3"));
+        }
+        assert_eq!(changes, [(Some(1), Some(2)), (Some(2), Some(2))]);
     }
 
     #[tokio::test]

@@ -165,11 +165,6 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         self.changed.notify_one();
     }
 
-    /// Whether `key` was added while its worker runs, so that it will be due again right after.
-    pub fn is_superseded(&self, key: &K) -> bool {
-        self.lock().again.contains(key)
-    }
-
     /// Ends the queue: [`Queue::next`] returns `None` from now on.
     pub fn close(&self) {
         self.lock().closed = true;
@@ -266,7 +261,6 @@ mod tests {
         let key = queue.next().await.expect("open");
         queue.add("a");
         assert_eq!(queue.depth(), 0);
-        assert!(queue.is_superseded(&"a"));
         queue.done(&key);
         assert_eq!(queue.next().await, Some("a"));
     }

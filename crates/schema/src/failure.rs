@@ -58,6 +58,20 @@ impl Failure {
         }
     }
 
+    /// Code 404 for an object of a resource.
+    pub fn not_found(group: &str, resource: &str, name: &str) -> Self {
+        Failure {
+            code: 404,
+            reason: "NotFound",
+            message: format!(
+                "{} {} not found",
+                qualified(resource, group),
+                gofmt::quote(name)
+            ),
+            details: Some(details(name, group, resource)),
+        }
+    }
+
     /// Code 403 for an object of a resource.
     pub fn forbidden(group: &str, resource: &str, name: &str, why: &str) -> Self {
         let message = format!(

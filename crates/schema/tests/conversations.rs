@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sluice_schema::builtin;
+use sluice_schema::custom::{CustomKind, CustomTypes};
 use sluice_schema::failure::Failure;
 use sluice_schema::patch::PatchType;
 use sluice_schema::read::{Body, FieldValidation};
@@ -25,12 +27,19 @@ struct Server {
 
 #[derive(Default, Clone)]
 struct Numbers {
+    warnings: Vec<String>,
     uids: usize,
     addresses: usize,
     ports: usize,
 }
 
 impl Hooks for Numbers {
+    fn warn(&mut self, text: String) {
+        if !self.warnings.contains(&text) {
+            self.warnings.push(text);
+        }
+    }
+
     fn uid(&mut self) -> String {
         self.uids += 1;
         format!("00000000-0000-0000-0000-{:012}", self.uids - 1)
@@ -167,13 +176,22 @@ impl Server {
             .find_map(|method| Some((*method, step.get(*method)?.as_str()?)))
             .expect("a method");
         let address = Address::parse(path);
-        let listed = discovery::resource(address.group, address.version, address.plural)
-            .expect("a built-in resource");
-        let resource =
-            builtin::find(address.group, address.version, &listed.kind).expect("a built-in kind");
+        let custom = self.custom(&address);
+        let listed = discovery::resource(address.group, address.version, address.plural);
+        let resource: &dyn Resource = match (&custom, listed) {
+            (Some(custom), _) => custom,
+            (None, Some(listed)) => builtin::find(address.group, address.version, &listed.kind)
+                .expect("a built-in kind"),
+            (None, None) => panic!("no resource {path}"),
+        };
         let now = format!("2000-01-01T00:00:{clock:02}Z");
+        self.numbers.warnings.clear();
+        if method == "get" {
+            return self.read(resource, &address);
+        }
         let before = self.numbers.clone();
         let written = self.write(resource, &address, method, step, &now);
+        let warnings = std::mem::take(&mut self.numbers.warnings);
         if written.is_err() {
             self.numbers = before;
         }
@@ -200,25 +218,42 @@ impl Server {
                 object["metadata"]
                     .as_object_mut()
                     .map(|meta| meta.remove("resourceVersion"));
-                let mut answer = json!({ "code": code, "body": object });
-                if !written.warnings.is_empty() {
-                    answer["warnings"] = written.warnings.into();
-                }
-                answer
+                with_warnings(json!({ "code": code, "body": object }), warnings)
             }
-            Err(failure) => {
-                let mut body = json!({
-                    "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                    "message": failure.message, "code": failure.code,
-                });
-                if !failure.reason.is_empty() {
-                    body["reason"] = failure.reason.into();
+            Err(failure) => with_warnings(refusal(failure), warnings),
+        }
+    }
+
+    /// The kind that a stored definition makes of an address.
+    fn custom(&self, address: &Address<'_>) -> Option<CustomKind> {
+        let path = format!(
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{}.{}",
+            address.plural, address.group
+        );
+        let definition = self.objects.get(&path)?;
+        let version = definition["spec"]["versions"]
+            .as_array()?
+            .iter()
+            .find(|version| version["name"] == address.version)?;
+        let types = Arc::new(CustomTypes::of(definition));
+        Some(CustomKind::new(definition, version, types))
+    }
+
+    fn read(&self, resource: &dyn Resource, address: &Address<'_>) -> Value {
+        match self.objects.get(&address.object) {
+            Some(object) => {
+                let mut object = object.clone();
+                resource.store_form(&mut object);
+                if let Some(meta) = object["metadata"].as_object_mut() {
+                    meta.remove("resourceVersion");
                 }
-                if let Some(details) = failure.details {
-                    body["details"] = details;
-                }
-                json!({ "code": failure.code, "body": body })
+                json!({ "code": 200, "body": object })
             }
+            None => refusal(Failure::not_found(
+                address.group,
+                address.plural,
+                address.name,
+            )),
         }
     }
 
@@ -230,8 +265,15 @@ impl Server {
         step: &Value,
         now: &str,
     ) -> Result<Written, Failure> {
-        let live = self.objects.get(&address.object).cloned();
+        let mut live = self.objects.get(&address.object).cloned();
+        live.iter_mut().for_each(|live| resource.store_form(live));
+        let file = step["file"].as_str().map(|path| {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+            let text = std::fs::read_to_string(root.join(path)).expect("a file of the repository");
+            sluice_yaml::from_str(&text).expect("YAML").to_string()
+        });
         let body = match (step.get("text"), step.get("body")) {
+            _ if file.is_some() => file.unwrap_or_default(),
             (Some(text), _) => text.as_str().unwrap_or_default().to_owned(),
             (None, Some(body)) => {
                 let text = |key: &str| {
@@ -275,6 +317,28 @@ impl Server {
     }
 }
 
+/// A refusal as the server answers it.
+fn refusal(failure: Failure) -> Value {
+    let mut body = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": failure.message, "code": failure.code,
+    });
+    if !failure.reason.is_empty() {
+        body["reason"] = failure.reason.into();
+    }
+    if let Some(details) = failure.details {
+        body["details"] = details;
+    }
+    json!({ "code": failure.code, "body": body })
+}
+
+fn with_warnings(mut answer: Value, warnings: Vec<String>) -> Value {
+    if !warnings.is_empty() {
+        answer["warnings"] = warnings.into();
+    }
+    answer
+}
+
 /// Where two values differ.
 fn differences(path: &str, ours: &Value, theirs: &Value, found: &mut Vec<String>) {
     match (ours, theirs) {
@@ -301,7 +365,7 @@ fn differences(path: &str, ours: &Value, theirs: &Value, found: &mut Vec<String>
 }
 
 /// The order of conflicts, and of errors about one document hangs on the order of Go's maps.
-fn settle_order(answer: &mut Value) {
+fn settle_order(answer: &mut Value, custom: bool) {
     // Patched documents are quoted in the order of Go's structs.
     let cut = |text: &mut Value| -> () {
         if let Some((head, tail)) = text
@@ -320,6 +384,22 @@ fn settle_order(answer: &mut Value) {
         causes
             .iter_mut()
             .for_each(|cause| cut(&mut cause["message"]));
+    }
+    // The members of a custom resource are validated in the order of Go's maps.
+    if answer["code"] == 422
+        && custom
+        && let Some((head, list)) = answer["body"]["message"]
+            .as_str()
+            .and_then(|text| text.split_once(" is invalid: ["))
+    {
+        let mut parts: Vec<&str> = list.trim_end_matches(']').split(", ").collect();
+        parts.sort_unstable();
+        let text = format!("{head} is invalid: [{}]", parts.join(", "));
+        answer["body"]["message"] = text.into();
+        let causes = answer["body"]["details"]["causes"].as_array_mut();
+        causes
+            .into_iter()
+            .for_each(|causes| causes.sort_by_key(Value::to_string));
     }
     if answer["code"] == 409 {
         let causes = answer["body"]["details"]["causes"].as_array_mut();
@@ -368,7 +448,7 @@ fn hold(path: &Path) -> Vec<String> {
             server.numbers = before;
         }
         for answer in [&mut ours, &mut theirs] {
-            settle_order(answer);
+            settle_order(answer, name.starts_with("custom") || name == "flux");
         }
         let mut found = Vec::new();
         differences("", &ours, &theirs, &mut found);

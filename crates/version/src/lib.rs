@@ -37,7 +37,7 @@ pub fn matches<'a>(
 }
 
 /// Returns the highest candidate that satisfies `constraint`, the first one
-/// among equals, or `None` when nothing matches. See [`matches`].
+/// among equals, or `None` when nothing matches. See [`matches()`].
 pub fn highest_match<'a>(
     constraint: &Constraint,
     candidates: impl IntoIterator<Item = &'a str>,

@@ -2,7 +2,7 @@
 
 /// `strconv.FormatFloat(x, 'g', -1, 64)`: the shortest digits that read back,
 /// with an exponent below 10^-4 and from 10^6 on.
-pub(crate) fn general(float: f64) -> String {
+pub fn general(float: f64) -> String {
     if float == 0.0 {
         return if float.is_sign_negative() { "-0" } else { "0" }.to_owned();
     }

@@ -69,11 +69,7 @@ impl Policies {
             all.clone(),
             |all| &all.validating,
             |object: ValidatingWebhookConfiguration| {
-                let webhooks = object.webhooks.into_iter().flatten();
-                webhooks
-                    .flat_map(|webhook| webhook.rules.unwrap_or_default())
-                    .filter_map(of_webhook)
-                    .collect()
+                of_webhooks(object.webhooks.into_iter().flatten().map(|w| w.rules))
             },
         );
         follow(
@@ -82,11 +78,7 @@ impl Policies {
             all.clone(),
             |all| &all.mutating,
             |object: MutatingWebhookConfiguration| {
-                let webhooks = object.webhooks.into_iter().flatten();
-                webhooks
-                    .flat_map(|webhook| webhook.rules.unwrap_or_default())
-                    .filter_map(of_webhook)
-                    .collect()
+                of_webhooks(object.webhooks.into_iter().flatten().map(|w| w.rules))
             },
         );
         follow(
@@ -127,8 +119,11 @@ impl Policies {
     }
 }
 
-fn of_webhook(rule: RuleWithOperations) -> Option<Rule> {
-    Rule::new(rule.api_groups, rule.resources, rule.operations)
+fn of_webhooks(rules: impl Iterator<Item = Option<Vec<RuleWithOperations>>>) -> Vec<Rule> {
+    let rules = rules.flatten().flatten();
+    rules
+        .filter_map(|rule| Rule::new(rule.api_groups, rule.resources, rule.operations))
+        .collect()
 }
 
 fn of_policy(rule: NamedRuleWithOperations) -> Option<Rule> {

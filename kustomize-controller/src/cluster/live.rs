@@ -90,11 +90,6 @@ impl Live {
         Ok(Self { user, ..self })
     }
 
-    /// What watches this cluster.
-    pub fn observer(&self) -> Option<&Arc<Observer>> {
-        self.observer.as_ref()
-    }
-
     /// The kinds of this cluster.
     pub fn mapper(&self) -> &Arc<Mapper> {
         &self.mapper

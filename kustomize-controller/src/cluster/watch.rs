@@ -124,34 +124,23 @@ impl Observer {
         }
     }
 
-    /// Whose fields are taken over.
-    pub fn managers(&self) -> &Managers {
-        &self.managers
+    /// The watch over a kind, if there is one.
+    fn of(&self, gvk: &Gvk) -> Option<Arc<Watched>> {
+        let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
+        kinds.get(gvk).cloned()
     }
 
-    /// How many kinds are watched, and how many objects are known.
-    pub fn size(&self) -> (usize, usize) {
-        let kinds = self.kinds.read().unwrap_or_else(PoisonError::into_inner);
-        (
-            kinds.len(),
-            kinds
-                .values()
-                .map(|watched| watched.known().objects.len())
-                .sum(),
-        )
+    /// The watch over a kind, if it knows all objects.
+    fn synced(&self, gvk: &Gvk) -> Option<Arc<Watched>> {
+        self.of(gvk)
+            .filter(|watched| *watched.state.borrow() == State::Synced)
     }
 
     /// Begins to watch the kinds that are not watched yet, and waits until all have listed or failed to.
     pub async fn watch(self: &Arc<Self>, kinds: &[Gvk], mapper: &Mapper) {
         let mut waiting = Vec::new();
         for gvk in kinds {
-            let known = self
-                .kinds
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(gvk)
-                .cloned();
-            let watched = match known {
+            let watched = match self.of(gvk) {
                 Some(watched) => Some(watched),
                 None => self.start(gvk, mapper).await,
             };
@@ -218,14 +207,7 @@ impl Observer {
     /// Takes over the answer to an own write, so that the next decision sees it even if the watch is
     /// slower. What the watch has already gone beyond is ignored.
     pub fn learn(&self, gvk: &Gvk, live: &Value) {
-        let watched = self
-            .kinds
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(gvk)
-            .cloned();
-        let Some(watched) = watched.filter(|watched| *watched.state.borrow() == State::Synced)
-        else {
+        let Some(watched) = self.synced(gvk) else {
             return;
         };
         let observed = observe(live, Depth::of(gvk), &self.managers, jiff::Timestamp::now());
@@ -246,14 +228,7 @@ impl Observer {
 
     /// What is known of an object.
     pub fn seen(&self, gvk: &Gvk, id: &ObjectId) -> Seen {
-        let watched = self
-            .kinds
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(gvk)
-            .cloned();
-        let Some(watched) = watched.filter(|watched| *watched.state.borrow() == State::Synced)
-        else {
+        let Some(watched) = self.synced(gvk) else {
             return Seen::Unknown;
         };
         let known = watched.known();
@@ -492,5 +467,53 @@ impl Resource for Whole {
     }
     fn meta_mut(&mut self) -> &mut ObjectMeta {
         &mut self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http::{Request, Response};
+    use kube::client::Body;
+
+    use super::*;
+
+    /// A cluster that answers every request with this status, and counts.
+    fn refusing(status: u16, asked: Arc<AtomicUsize>) -> Client {
+        let service = tower::service_fn(move |_: Request<Body>| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            let body = serde_json::json!({"kind": "Status", "status": "Failure", "message": "no",
+                "reason": "No", "code": status});
+            let answer = Response::builder().status(status);
+            let answer = answer.body(Body::from(body.to_string().into_bytes()));
+            async { Ok::<_, Infallible>(answer.unwrap()) }
+        });
+        Client::new(service, "default")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_over_a_kind_that_is_gone_ends_and_one_that_is_refused_goes_on() {
+        for (status, goes_on) in [(404, false), (403, true)] {
+            let asked = Arc::new(AtomicUsize::new(0));
+            let client = refusing(status, asked.clone());
+            let mapper = Mapper::new(client.clone());
+            let listener: Listener = Arc::new(|_, _, _| {});
+            let stop = CancellationToken::new();
+            let observer = Arc::new(Observer::new(client, Managers::default(), listener, stop));
+            let gvk = Gvk::new("v1", "ConfigMap").unwrap();
+            observer.watch(std::slice::from_ref(&gvk), &mapper).await;
+            assert_eq!(observer.seen(&gvk, &ObjectId::default()), Seen::Unknown);
+            assert!(observer.of(&gvk).is_some());
+            tokio::time::sleep(Duration::from_secs(900)).await;
+            assert_eq!(observer.of(&gvk).is_some(), goes_on);
+            let before = asked.load(Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(900)).await;
+            assert_eq!(asked.load(Ordering::Relaxed) > before, goes_on);
+            // Whoever needs the kind again begins again.
+            observer.watch(std::slice::from_ref(&gvk), &mapper).await;
+            assert!(observer.of(&gvk).is_some() && asked.load(Ordering::Relaxed) > before);
+        }
     }
 }

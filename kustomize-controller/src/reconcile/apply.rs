@@ -13,7 +13,7 @@ use sluice_objects::wait::{Failing, Verdict, judge, pending, timeout_text};
 use sluice_runtime::controller::Next;
 use tokio::time::Instant;
 
-use super::{Cx, Due, Reconciler, Revisions, Wait, health};
+use super::{Cx, Reconciler, Revisions, Wait, health};
 use crate::act::{Act, Done, Failure};
 use crate::cluster::{Target, scopes};
 use crate::desired::{self, Built};
@@ -194,6 +194,8 @@ impl<W: World> Reconciler<W> {
                 .collect()
         };
         let subjects = health::of_stage(&objects, stage);
+        // From before the look on, so that no change falls between it and the wait.
+        cx.entry.shared().attention = Attention::All;
         let polled = &mut cx.memory.polled;
         let awaited = self
             .assess(target, &objects, &subjects, &Default::default(), polled)
@@ -205,7 +207,10 @@ impl<W: World> Reconciler<W> {
             })
         };
         match judge(&awaited, Failing::Slow) {
-            Verdict::Passed => None,
+            Verdict::Passed => {
+                cx.entry.shared().attention = Attention::None;
+                None
+            }
             Verdict::Failed(text) => failed(text),
             Verdict::Pending => {
                 let until = match waited {
@@ -267,7 +272,7 @@ impl<W: World> Reconciler<W> {
         }
         let Some(items) = self.rebuild(cx, &target).await else {
             // What to restore cannot be had: the reconciliation will say why.
-            return self.reconcile_now(cx);
+            return self.now_again(cx);
         };
         let items: Vec<Item> = items
             .into_iter()
@@ -306,14 +311,8 @@ impl<W: World> Reconciler<W> {
         }
         match ended {
             Ended::Complete => self.until_due_or(cx, next_try),
-            Ended::Parked(_) | Ended::Failed { .. } => self.reconcile_now(cx),
+            Ended::Parked(_) | Ended::Failed { .. } => self.now_again(cx),
         }
-    }
-
-    fn reconcile_now(&self, cx: &mut Cx<'_>) -> Next {
-        cx.memory.due = Due::Now;
-        cx.entry.shared().attention = Attention::None;
-        Next::After(Duration::from_millis(1))
     }
 
     fn until_due_or(&self, cx: &Cx<'_>, other: Option<Instant>) -> Next {

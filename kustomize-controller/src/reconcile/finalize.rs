@@ -146,6 +146,8 @@ impl<W: World> Reconciler<W> {
         let Some(finalizing) = &cx.memory.finalizing else {
             return Ok(None);
         };
+        // From before the look on, so that no change falls between it and the wait.
+        cx.entry.shared().attention = Attention::All;
         let mut remaining = 0;
         for (gvk, id) in &finalizing.going {
             if !matches!(target.get(gvk, id).await, Ok(None)) {
@@ -170,7 +172,6 @@ impl<W: World> Reconciler<W> {
             .until
             .saturating_duration_since(now)
             .min(Duration::from_secs(2));
-        cx.entry.shared().attention = Attention::All;
         Ok(Some(Next::After(delay.max(Duration::from_millis(1)))))
     }
 

@@ -16,6 +16,7 @@
 mod apply;
 mod finalize;
 mod health;
+mod outcome;
 mod run;
 
 use std::collections::{BTreeMap, HashMap};
@@ -155,13 +156,14 @@ impl<W: World> Reconciler<W> {
     /// A turn of one Kustomization. Turns of the same one must not overlap.
     pub async fn turn(&self, key: &ObjectKey) -> Next {
         let entry = self.registry.entry(key);
+        let memory_of = entry.clone();
+        let memory = memory_of.memory.lock().await;
+        // Taken before anything is looked at: a trigger that comes later is for the next turn.
+        let trigger = entry.shared().trigger.take();
         let Some(ks) = self.world.kustomization(key) else {
             self.registry.forget(key);
             return Next::Gone;
         };
-        let memory_of = entry.clone();
-        let memory = memory_of.memory.lock().await;
-        let trigger = entry.shared().trigger.take();
         let is_due = match memory.due {
             Due::Now => true,
             Due::At(at) => at <= Instant::now(),
@@ -200,6 +202,13 @@ impl<W: World> Reconciler<W> {
             Due::At(at) => after((at - Instant::now()).max(Duration::from_millis(1))),
             Due::Never => Next::Wait,
         }
+    }
+
+    /// The next turn at once.
+    fn now_again(&self, cx: &mut Cx<'_>) -> Next {
+        cx.memory.due = Due::Now;
+        cx.entry.shared().attention = Attention::None;
+        Next::After(Duration::from_millis(1))
     }
 
     fn sleep(&self, cx: &mut Cx<'_>, delay: Duration) -> Next {
@@ -297,7 +306,11 @@ impl<W: World> Reconciler<W> {
     /// The Kustomization is not in force: its objects are not watched over.
     fn leave(&self, cx: &mut Cx<'_>) {
         cx.memory.run = None;
-        cx.entry.shared().attention = Attention::None;
+        {
+            let mut shared = cx.entry.shared();
+            shared.attention = Attention::None;
+            shared.attempting = None;
+        }
         self.registry.block(&cx.entry, None);
     }
 
@@ -355,9 +368,7 @@ impl<W: World> Reconciler<W> {
                 self.registry
                     .block(&cx.entry, Some((on.clone(), blocked.message.clone())));
                 // It may have become ready before this one was noted as waiting.
-                if cx.memory.told_blocked.is_none()
-                    && let Verdict::Go(pass) = self.judge(&cx.ks).await
-                {
+                if let Verdict::Go(pass) = self.judge(&cx.ks).await {
                     return self.run(cx, *pass).await;
                 }
                 let message = format!(
@@ -400,7 +411,9 @@ impl<W: World> Reconciler<W> {
     /// Writes a status at the end of a turn. One that could not be written is written by the next
     /// turn, after a back-off.
     async fn write_last(&self, cx: &mut Cx<'_>, draft: &Draft, next: Next) -> Next {
-        match self.write(cx, draft).await {
+        let written = self.write(cx, draft).await;
+        cx.entry.shared().attempting = None;
+        match written {
             Ok(()) => next,
             Err(error) => {
                 cx.memory.due = Due::Now;

@@ -16,7 +16,6 @@ use sluice_envsubst::Undefined;
 use sluice_objects::change::{self, Action, Change};
 use sluice_objects::inventory;
 use sluice_objects::stage;
-use sluice_objects::wait::{Awaited, Failing, Verdict, judge, pending, timeout_text};
 use sluice_runtime::controller::Next;
 use tokio::time::Instant;
 
@@ -31,23 +30,26 @@ use crate::gate::Pass;
 use crate::plan::{Item, Seen, Takeover, Trust};
 use crate::prune::prune;
 use crate::registry::Attention;
-use crate::status::{Draft, Outcome, Step};
+use crate::source::{Reference, Source};
+use crate::status::{Draft, Step};
 use crate::timing;
 use crate::world::{Fetched, World};
 
-/// A wait shows in the status when it takes longer than this and no other Kustomization needs a worker.
-const TELL_AFTER: Duration = Duration::from_secs(2);
-/// A wait shows in the status in any case after this.
-const TELL_ANYWAY_AFTER: Duration = Duration::from_secs(15);
+/// Time until the first look at objects that are being recreated, and between the later ones.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const LATER_LOOK: Duration = Duration::from_secs(2);
 
 /// How a run ended badly.
-struct Failed {
-    reason: &'static str,
-    message: String,
+pub(super) struct Failed {
+    /// Reason of the Ready condition.
+    pub reason: &'static str,
+    /// What went wrong.
+    pub message: String,
 }
 
 impl Failed {
-    fn new(reason: &'static str, message: impl Into<String>) -> Self {
+    /// A failure with its reason and message.
+    pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             reason,
             message: message.into(),
@@ -82,11 +84,11 @@ impl Run {
             && self.request.as_deref() == request(ks)
     }
 
-    fn revisions(&self) -> Revisions {
+    pub(super) fn revisions(&self) -> Revisions {
         Revisions::of(&self.artifact)
     }
 
-    fn revision(&self) -> &str {
+    pub(super) fn revision(&self) -> &str {
         &self.artifact.revision
     }
 }
@@ -96,9 +98,17 @@ impl<W: World> Reconciler<W> {
     pub(super) async fn run(&self, cx: &mut Cx<'_>, pass: Pass) -> Next {
         cx.memory.told_blocked = None;
         cx.memory.due = Due::Never;
-        // What changes from here on is looked at when the run ends.
-        cx.entry.shared().attention = Attention::None;
+        {
+            let mut shared = cx.entry.shared();
+            // What changes from here on is looked at when the run ends.
+            shared.attention = Attention::None;
+            shared.attempting = Some(pass.artifact.revision.clone());
+        }
         self.registry.block(&cx.entry, None);
+        // A source that moved on before the line above was not told of: the status speaks of another run.
+        if self.is_superseded(&cx.ks, &pass) {
+            return self.now_again(cx);
+        }
         let parked = cx
             .memory
             .run
@@ -109,6 +119,14 @@ impl<W: World> Reconciler<W> {
         }
         let run = parked.unwrap_or_else(|| Box::new(Run::new(&cx.ks, pass)));
         self.go_on(cx, run).await
+    }
+
+    /// Whether the source has another revision than the one that passed the gate.
+    fn is_superseded(&self, ks: &Kustomization, pass: &Pass) -> bool {
+        match self.world.source(&Reference::of(ks)) {
+            Source::Artifact(now) => now.revision != pass.artifact.revision,
+            Source::Absent | Source::Empty => false,
+        }
     }
 
     /// Looks again at what a parked run waits for.
@@ -124,7 +142,7 @@ impl<W: World> Reconciler<W> {
                 for (gvk, id) in &going {
                     if !matches!(target.get(gvk, id).await, Ok(None)) {
                         run.wait = Wait::Gone(going);
-                        return self.park(cx, run, Duration::from_secs(2));
+                        return self.park(cx, run, LATER_LOOK);
                     }
                 }
                 self.go_on(cx, run).await
@@ -146,7 +164,7 @@ impl<W: World> Reconciler<W> {
         }
     }
 
-    fn park(&self, cx: &mut Cx<'_>, run: Box<Run>, delay: Duration) -> Next {
+    pub(super) fn park(&self, cx: &mut Cx<'_>, run: Box<Run>, delay: Duration) -> Next {
         cx.entry.shared().attention = Attention::All;
         cx.memory.run = Some(run);
         Next::After(delay.max(Duration::from_millis(1)))
@@ -161,7 +179,8 @@ impl<W: World> Reconciler<W> {
                     Wait::Stage(_, until) => {
                         until.saturating_duration_since(Instant::now()).min(POLL)
                     }
-                    _ => Duration::from_secs(2),
+                    // Most go at once, and may have gone before their changes were attended to.
+                    _ => FIRST_LOOK,
                 };
                 run.wait = wait;
                 self.park(cx, run, delay)
@@ -524,230 +543,6 @@ impl<W: World> Reconciler<W> {
             run.revisions(),
         );
         Ok(())
-    }
-
-    /// Looks at the health of the objects, and ends or parks the run.
-    async fn check_health(
-        &self,
-        cx: &mut Cx<'_>,
-        mut run: Box<Run>,
-        mut wait: HealthWait,
-        target: &W::Target,
-    ) -> Next {
-        let objects = cx.entry.shared().objects.clone();
-        let mut polled = std::mem::take(&mut cx.memory.polled);
-        let awaited = self
-            .assess(target, &objects, &wait.subjects, &run.checks, &mut polled)
-            .await;
-        let failing = if self.settings.gates.disable_fail_fast {
-            Failing::Slow
-        } else {
-            Failing::Fast
-        };
-        let now = Instant::now();
-        let next_poll = polled.values().map(|(at, _)| *at + POLL).min();
-        cx.memory.polled = polled;
-        match judge(&awaited, failing) {
-            Verdict::Passed => {
-                cx.memory.polled.clear();
-                self.healthy(cx, run, &wait).await
-            }
-            Verdict::Failed(text) => self.unhealthy(cx, run, &wait, text).await,
-            Verdict::Pending if wait.until <= now => {
-                let text = timeout_text(&awaited);
-                self.unhealthy(cx, run, &wait, text).await
-            }
-            Verdict::Pending => {
-                if let Err(text) = self.tell_wait(cx, &mut run, &mut wait, &awaited).await {
-                    return self
-                        .fail(cx, run, Failed::new(RECONCILIATION_FAILED, text))
-                        .await;
-                }
-                let told = if wait.is_told {
-                    None
-                } else {
-                    Some(self.tell_at(&wait))
-                };
-                let at = [Some(wait.until), next_poll, told]
-                    .into_iter()
-                    .flatten()
-                    .min()
-                    .unwrap_or(wait.until);
-                let delay = at.saturating_duration_since(now);
-                run.wait = Wait::Health(wait);
-                self.park(cx, run, delay)
-            }
-        }
-    }
-
-    /// When a wait is to be told of.
-    fn tell_at(&self, wait: &HealthWait) -> Instant {
-        let now = Instant::now();
-        match wait.since + TELL_AFTER {
-            early if early > now => early,
-            // It is time already, but others had to go first.
-            _ => (now + Duration::from_secs(1)).min((wait.since + TELL_ANYWAY_AFTER).max(now)),
-        }
-    }
-
-    /// Shows a wait in the status once it is long enough to be worth a write.
-    async fn tell_wait(
-        &self,
-        cx: &mut Cx<'_>,
-        run: &mut Run,
-        wait: &mut HealthWait,
-        awaited: &[Awaited],
-    ) -> Result<(), String> {
-        let waited = wait.since.elapsed();
-        let is_time = waited >= TELL_ANYWAY_AFTER || (waited >= TELL_AFTER && self.world.is_idle());
-        if wait.is_told || !is_time {
-            return Ok(());
-        }
-        let revision = run.revision().to_owned();
-        tracing::info!(
-            revision,
-            waiting_for = pending(awaited),
-            "health checks are running"
-        );
-        run.draft.progress(
-            Step::Checking,
-            &revision,
-            timing::timeout(&cx.ks.spec),
-            self.now(),
-        );
-        wait.is_told = true;
-        self.write(cx, &run.draft).await
-    }
-
-    async fn healthy(&self, cx: &mut Cx<'_>, mut run: Box<Run>, wait: &HealthWait) -> Next {
-        let took = wait.since.elapsed();
-        let is_written = run.changes.iter().any(|change| change.action.is_change());
-        if !run.was_healthy || (run.is_new_revision && is_written) {
-            let message = format!("Health check passed in {}", timing::go(took));
-            // At this point of a run the Ready condition always says this.
-            self.notify(
-                cx,
-                Severity::Info,
-                reason::PROGRESSING,
-                message,
-                run.revisions(),
-            );
-        }
-        run.draft.healthy(took, self.now());
-        self.succeed(cx, run).await
-    }
-
-    async fn unhealthy(
-        &self,
-        cx: &mut Cx<'_>,
-        mut run: Box<Run>,
-        wait: &HealthWait,
-        text: String,
-    ) -> Next {
-        let revision = run.revision().to_owned();
-        run.draft.progress(
-            Step::Checking,
-            &revision,
-            timing::timeout(&cx.ks.spec),
-            self.now(),
-        );
-        run.draft.unhealthy(&text, self.now());
-        let message = format!(
-            "health check failed after {}: {text}",
-            timing::go(wait.since.elapsed())
-        );
-        cx.memory.polled.clear();
-        self.fail(cx, run, Failed::new(HEALTH_CHECK_FAILED, message))
-            .await
-    }
-
-    async fn succeed(&self, cx: &mut Cx<'_>, mut run: Box<Run>) -> Next {
-        let took = run.began.elapsed();
-        let now = self.now();
-        let origin = run.artifact.origin_revision().map(str::to_owned);
-        let revision = run.revision().to_owned();
-        run.draft.succeeded(&revision, origin.as_deref(), now);
-        let outcome = Outcome {
-            digest: &run.digest,
-            reason: RECONCILIATION_SUCCEEDED,
-            revision: &revision,
-            origin_revision: origin.as_deref(),
-            took,
-        };
-        run.draft.record(&outcome, now);
-        run.draft.finish(request(&cx.ks));
-        cx.entry.shared().attention = Attention::Drift;
-        let interval = timing::interval(&cx.ks.spec);
-        let next = self.sleep(cx, self.world.jittered(interval));
-        let conditions = run.draft.status.conditions.clone();
-        self.notify_finished(cx, &conditions, took, &run.draft);
-        match self.write_last(cx, &run.draft, next).await {
-            // Between the end of the apply and now something may have changed unnoticed.
-            Next::After(delay) if self.has_news(cx).await => {
-                Next::After(delay.min(Duration::from_millis(1)))
-            }
-            next => next,
-        }
-    }
-
-    async fn has_news(&self, cx: &Cx<'_>) -> bool {
-        match self.world.connect(&cx.ks).await {
-            Ok(target) => !self.drifted(cx, &target).is_empty(),
-            Err(_) => false,
-        }
-    }
-
-    async fn fail(&self, cx: &mut Cx<'_>, mut run: Box<Run>, failed: Failed) -> Next {
-        let took = run.began.elapsed();
-        let retry = timing::retry_interval(&cx.ks.spec);
-        tracing::error!(
-            revision = run.revision(),
-            error = failed.message,
-            "Reconciliation failed after {}, next try in {}",
-            timing::go(took),
-            timing::go(retry)
-        );
-        let now = self.now();
-        run.draft
-            .not_ready(failed.reason, failed.message.clone(), now);
-        if !run.digest.is_empty() && failed.reason != BUILD_FAILED {
-            let (revision, digest) = (run.revision().to_owned(), run.digest.clone());
-            let origin = run.artifact.origin_revision().map(str::to_owned);
-            let outcome = Outcome {
-                digest: &digest,
-                reason: failed.reason,
-                revision: &revision,
-                origin_revision: origin.as_deref(),
-                took,
-            };
-            run.draft.record(&outcome, now);
-        }
-        run.draft.finish(request(&cx.ks));
-        self.notify(
-            cx,
-            Severity::Error,
-            failed.reason,
-            failed.message,
-            run.revisions(),
-        );
-        cx.entry.shared().attention = Attention::None;
-        let next = self.sleep(cx, retry);
-        self.write_last(cx, &run.draft, next).await
-    }
-
-    async fn without_artifact(&self, cx: &mut Cx<'_>, mut run: Box<Run>) -> Next {
-        let delay = self.settings.args.common.requeue_dependency;
-        let message = format!(
-            "Source is not ready, artifact not found, retrying in {}",
-            timing::go(delay)
-        );
-        tracing::info!("{message}");
-        run.draft
-            .not_ready(reason::ARTIFACT_FAILED, message, self.now());
-        run.draft.finish(request(&cx.ks));
-        cx.entry.shared().attention = Attention::None;
-        let next = self.sleep(cx, delay);
-        self.write_last(cx, &run.draft, next).await
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A pass observes (the object, its storage, the Secrets, the included repositories, the refs of
 //! the remote), decides, and acts (fetch, pack, publish, write the status). Deciding is in [`pass`],
-//! [`content`], [`credentials`], [`include`] and [`verify`] and does no IO; looking and acting is in
+//! [`content`], [`credentials`], [`mod@include`] and [`verify`] and does no IO; looking and acting is in
 //! [`reconcile`] and [`build`].
 //!
 //! An unchanged poll is one round trip to the remote: no disk write, no API write.
@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod include;
 pub mod pass;
 pub mod reconcile;
+mod remote;
 pub mod verify;
 
 use sluice_api::condition::{

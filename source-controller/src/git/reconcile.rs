@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
 use kube::{Client, ResourceExt as _};
 use sluice_api::artifact::Artifact;
 use sluice_api::condition::{FETCH_FAILED, SOURCE_VERIFIED};
 use sluice_api::event::Severity;
 use sluice_api::key::FINALIZER;
-use sluice_api::reason::{AUTHENTICATION_FAILED, FAILED, source};
+use sluice_api::reason::{FAILED, source};
 use sluice_api::source::{GitRepository, GitRepositoryRef, GitRepositoryStatus};
 use sluice_api::time::Time;
 use sluice_artifact::store::Integrity;
@@ -31,7 +30,7 @@ use sluice_runtime::patch;
 use crate::common::failure::{Class, Failure};
 use crate::common::note::Note;
 use crate::git::build::{self, BuildError, Plan};
-use crate::git::credentials::{self, Gate, Identity, SecretData};
+use crate::git::credentials::Gate;
 use crate::git::include::{self, Included};
 use crate::git::pass::{Finished, InStorage, Need, Pass};
 use crate::git::{RULES, verify};
@@ -43,8 +42,6 @@ use crate::proxy::EnvironmentProxy;
 const MANAGER: &str = sluice_api::key::SOURCE_MANAGER;
 /// Work that takes longer than this shows in the status before it is done.
 const SHOWN_AFTER: Duration = Duration::from_millis(300);
-/// How often a pass under way looks whether the object was changed meanwhile.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Time that one look for stale artifacts may take.
 const GARBAGE_BUDGET: Duration = Duration::from_secs(5);
 /// Limit of a Git operation where the object names none, as the CRD has it.
@@ -326,7 +323,7 @@ impl Reconciler {
         self.look_at_storage(pass).await?;
         pass.source();
         let spec = turn.object.spec.clone();
-        let remote = self.remote(turn).await?;
+        let remote = self.remote(&spec, &turn.key.namespace).await?;
         let includes = include::artifacts(
             &spec.include,
             |name| self.included(turn, name),
@@ -454,18 +451,18 @@ impl Reconciler {
         }
         self.show(turn, pass).await;
         let generation = turn.object.metadata.generation;
-        loop {
-            if let Ok(done) = tokio::time::timeout(LOOK_EVERY, &mut work).await {
-                return Some(done);
-            }
+        let changed = || {
             let current = self.objects.get(&turn.key);
-            let same = current.is_some_and(|object| {
+            let is_same = current.is_some_and(|object| {
                 object.metadata.generation == generation
                     && object.metadata.deletion_timestamp.is_none()
             });
-            if !same {
-                return None;
-            }
+            (!is_same).then_some(())
+        };
+        tokio::select! {
+            biased;
+            done = &mut work => Some(done),
+            () = self.objects.until(changed) => None,
         }
     }
 
@@ -541,89 +538,6 @@ impl Reconciler {
         Ok(())
     }
 
-    /// The remote with its credentials.
-    async fn remote(&self, turn: &Turn) -> Result<Remote, Failure> {
-        let spec = &turn.object.spec;
-        if let Some(path) = self.local.find(&spec.url) {
-            let mut remote = Remote::new(RemoteUrl::Local(path));
-            remote.given = spec.url.clone();
-            return Ok(remote);
-        }
-        let namespace = &turn.key.namespace;
-        let proxy = match &spec.proxy_secret_ref {
-            None => None,
-            Some(reference) => {
-                let secret = self
-                    .secret(namespace, &reference.name)
-                    .await
-                    .map_err(|error| {
-                        let name = format!("{namespace}/{}", reference.name);
-                        let why = if error.is_not_found() {
-                            format!("secret '{name}' not found")
-                        } else {
-                            format!("failed to get secret '{name}': {}", error.message)
-                        };
-                        authentication(format!("failed to configure proxy options: {why}"))
-                    })?;
-                Some(credentials::proxy(&secret)?)
-            }
-        };
-        let url = credentials::url(spec)?;
-        let secret = match &spec.secret_ref {
-            None => None,
-            Some(reference) => Some(self.secret(namespace, &reference.name).await.map_err(
-                |error| {
-                    let name = format!("{namespace}/{}", reference.name);
-                    // Twice, as Flux has it.
-                    authentication(format!(
-                        "failed to get secret '{name}': failed to get secret '{name}': {}",
-                        error.message
-                    ))
-                },
-            )?),
-        };
-        let proxy = match (&url, proxy) {
-            // HTTP clients know the environment's proxies themselves.
-            (RemoteUrl::Ssh(ssh), None) => self.socks.for_host(&ssh.host),
-            (_, proxy) => proxy,
-        };
-        let (mut remote, identity) =
-            credentials::remote(spec, url, secret.as_ref(), proxy, self.object_identity)?;
-        if identity != Identity::Given {
-            remote.http = self.identities.credentials(&identity, &remote).await?;
-        }
-        Ok(remote)
-    }
-
-    /// Reads a Secret from the API, with its texts for messages.
-    pub(crate) async fn secret(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Result<SecretData, SecretError> {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let secret = api.get(name).await.map_err(|error| match error {
-            kube::Error::Api(status) => SecretError {
-                code: status.code,
-                message: status.message.clone(),
-            },
-            other => SecretError {
-                code: 0,
-                message: other.to_string(),
-            },
-        })?;
-        let data = secret
-            .data
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(key, value)| (key, value.0))
-            .collect();
-        Ok(SecretData {
-            name: format!("{namespace}/{name}"),
-            data,
-        })
-    }
-
     fn included(&self, turn: &Turn, name: &str) -> Included {
         match self
             .objects
@@ -696,24 +610,6 @@ impl Reconciler {
         })
         .await
     }
-}
-
-/// Why a Secret cannot be read.
-#[derive(Debug)]
-pub(crate) struct SecretError {
-    code: u16,
-    /// The API server's own words.
-    pub(crate) message: String,
-}
-
-impl SecretError {
-    fn is_not_found(&self) -> bool {
-        self.code == 404
-    }
-}
-
-fn authentication(message: String) -> Failure {
-    Failure::retry(FETCH_FAILED, AUTHENTICATION_FAILED, message)
 }
 
 fn is_conflict(error: &kube::Error) -> bool {

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-/// What kube-apiserver 1.36 makes at its start, without the roles of components that do not exist here; remade with
-/// `data/remake`.
+/// What kube-apiserver 1.36 makes at its start (`kubectl get clusterroles,clusterrolebindings -o json` there), without
+/// the roles of components that do not exist here, and without what the server itself fills in.
 const OBJECTS: &str = include_str!("../../data/rbac.jsonl");
 
 /// The objects, without uid and times.

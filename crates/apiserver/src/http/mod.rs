@@ -294,6 +294,7 @@ impl Parts {
             Ok(done) => done,
             Err(status) => {
                 let mut response = respond::status(&status, wanted);
+                warnings.extend(status.warnings);
                 respond::warn(response.headers_mut(), &warnings);
                 return Ok(response);
             }

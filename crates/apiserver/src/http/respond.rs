@@ -155,7 +155,7 @@ pub fn object(resource: &Resource, object: &Object, wanted: &Wanted) -> String {
         Shape::Whole => convert::text(resource, object).into_owned(),
         Shape::Metadata => metadata_only(object),
         Shape::Table => {
-            let value = convert::from_storage(resource, object.value());
+            let value = convert::from_storage(resource, object);
             let mut shown = table::of(resource, &[value], wanted.include, wanted.now);
             shown["metadata"] = json!({"resourceVersion": object.version.to_string()});
             shown.to_string()
@@ -187,7 +187,7 @@ pub fn list(resource: &Resource, listed: &Listed, wanted: &Wanted) -> String {
         let values: Vec<Value> = listed
             .objects
             .iter()
-            .map(|object| convert::from_storage(resource, object.value()))
+            .map(|object| convert::from_storage(resource, object))
             .collect();
         let mut shown = table::of(resource, &values, wanted.include, wanted.now);
         shown["metadata"] = metadata;

@@ -226,7 +226,7 @@ impl Watching {
             Shape::Whole => convert::text(&self.resource, object),
             Shape::Metadata => metadata_only(object).into(),
             Shape::Table => {
-                let value = convert::from_storage(&self.resource, object.value());
+                let value = convert::from_storage(&self.resource, object);
                 let mut shown = table::of(
                     &self.resource,
                     &[value],

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 use sluice_schema::builtin;
 
-use crate::registry::Resource;
+use crate::registry::{Custom, Resource};
 use crate::store::Object;
 
 /// The `apiVersion` under which objects of the resource are stored.
@@ -34,9 +34,21 @@ fn to(resource: &Resource, mut value: Value, api_version: &str) -> Value {
     value
 }
 
-/// Brings a stored value into the version of the resource.
-pub fn from_storage(resource: &Resource, value: Value) -> Value {
-    to(resource, value, &resource.api_version)
+/// A stored object in the version of the resource, under the schema of today.
+pub fn from_storage(resource: &Resource, object: &Object) -> Value {
+    let mut value = to(resource, object.value(), &resource.api_version);
+    if let Some(custom) = outdated(resource, object) {
+        custom.kind.refresh(&mut value);
+    }
+    value
+}
+
+/// The definition of a custom resource that has changed since the object was written.
+fn outdated<'r>(resource: &'r Resource, object: &Object) -> Option<&'r Custom> {
+    resource
+        .custom
+        .as_deref()
+        .filter(|custom| object.version < custom.since)
 }
 
 /// Brings a value in the version of the resource into that of the store.
@@ -46,11 +58,11 @@ pub fn to_storage(resource: &Resource, value: Value) -> Value {
 
 /// The text of a stored object in the version of the resource.
 pub fn text<'a>(resource: &Resource, object: &'a Object) -> Cow<'a, str> {
-    if object.api_version() == resource.api_version {
+    if outdated(resource, object).is_none() && object.api_version() == resource.api_version {
         return Cow::Borrowed(object.json());
     }
-    if resource.custom.is_none() {
-        let value = from_storage(resource, object.value());
+    if resource.custom.is_none() || outdated(resource, object).is_some() {
+        let value = from_storage(resource, object);
         return Cow::Owned(
             Object::preview(object.key.clone(), &value)
                 .json()

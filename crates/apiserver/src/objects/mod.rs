@@ -4,18 +4,17 @@
 //! of Services, other versions in the store, races, finalizers, dry runs.
 
 pub mod convert;
-mod custom;
 pub mod meta;
 pub mod service;
 mod write;
 
 use sluice_schema::builtin::{self, BuiltIn};
+use sluice_schema::custom::CustomKind;
 use sluice_schema::write::Resource as Rules;
 
 use crate::app::App;
 use crate::auth::User;
 use crate::registry::Resource;
-use custom::CustomKind;
 
 pub use sluice_schema::patch::PatchType;
 pub use sluice_schema::read::{Body, FieldValidation};
@@ -72,14 +71,14 @@ impl<'a> Write<'a> {
 /// The rules of a kind.
 enum Typed<'a> {
     BuiltIn(&'static BuiltIn),
-    Custom(CustomKind<'a>),
+    Custom(&'a CustomKind),
 }
 
 impl<'a> Typed<'a> {
     /// The rules of a resource. None for one that has no objects to write.
     fn of(resource: &'a Resource) -> Option<Self> {
         match &resource.custom {
-            Some(custom) => Some(Typed::Custom(CustomKind::new(resource, custom))),
+            Some(custom) => Some(Typed::Custom(&custom.kind)),
             None => builtin::find(&resource.group, &resource.version, &resource.kind)
                 .map(Typed::BuiltIn),
         }
@@ -88,7 +87,7 @@ impl<'a> Typed<'a> {
     fn rules(&self) -> &dyn Rules {
         match self {
             Typed::BuiltIn(kind) => *kind,
-            Typed::Custom(kind) => kind,
+            Typed::Custom(kind) => *kind,
         }
     }
 }

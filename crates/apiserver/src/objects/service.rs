@@ -221,10 +221,15 @@ pub(super) fn allocate(
     if !spec["clusterIPs"].is_array() || before.is_none() {
         spec["clusterIPs"] = json!([address]);
     }
-    for (key, value) in [
-        ("ipFamilies", json!(["IPv4"])),
-        ("ipFamilyPolicy", json!("SingleStack")),
-    ] {
+    // Endpoints that others fill in may be of either family.
+    let selects = spec["selector"]
+        .as_object()
+        .is_some_and(|selector| !selector.is_empty());
+    let (families, policy) = match spec["clusterIP"] == "None" && !selects {
+        true => (json!(["IPv4", "IPv6"]), json!("RequireDualStack")),
+        false => (json!(["IPv4"]), json!("SingleStack")),
+    };
+    for (key, value) in [("ipFamilies", families), ("ipFamilyPolicy", policy)] {
         if spec[key].is_null() {
             spec[key] = value;
         }

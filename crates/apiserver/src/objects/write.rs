@@ -34,6 +34,7 @@ impl From<Failure> for Status {
             reason: failure.reason,
             message: failure.message,
             details: failure.details,
+            warnings: Vec::new(),
         }
     }
 }
@@ -53,9 +54,14 @@ impl From<Status> for Failure {
 struct Server<'w, 'a> {
     write: &'w Write<'a>,
     reserved: Reserved,
+    warnings: Vec<String>,
 }
 
 impl Hooks for Server<'_, '_> {
+    fn warn(&mut self, text: String) {
+        self.warnings.push(text);
+    }
+
     fn uid(&mut self) -> String {
         random::uid()
     }
@@ -99,9 +105,27 @@ fn ruled<T>(
     let mut server = Server {
         write,
         reserved: Reserved::default(),
+        warnings: Vec::new(),
     };
-    let done = act(&request, &mut server)?;
-    Ok((done, server.reserved))
+    let done = act(&request, &mut server);
+    let (reserved, warnings) = (server.reserved, server.warnings);
+    match done {
+        Ok(done) => {
+            for warning in warnings {
+                write.warn(warning);
+            }
+            Ok((done, reserved))
+        }
+        Err(failure) => {
+            let mut status = Status::from(failure);
+            for warning in warnings {
+                if !status.warnings.contains(&warning) {
+                    status.warnings.push(warning);
+                }
+            }
+            Err(status)
+        }
+    }
 }
 
 /// Reads the body of a request for a resource without objects.
@@ -144,9 +168,6 @@ pub fn create(write: &mut Write<'_>, body: Body<'_>) -> Result<Arc<Object>> {
 
 fn store_new(write: &mut Write<'_>, written: Written, reserved: Reserved) -> Result<Arc<Object>> {
     let resource = write.resource;
-    for warning in written.warnings {
-        write.warn(warning);
-    }
     let name = meta::text(&written.object, "name").to_owned();
     let exists = || Status::already_exists(&resource.group, &resource.plural, &name);
     let object_key = key(write.own_namespace(), &name);
@@ -181,7 +202,7 @@ fn attempts(
         let current = resource.table.get(&object_key);
         let before = current
             .as_ref()
-            .map(|current| convert::from_storage(resource, current.value()));
+            .map(|current| convert::from_storage(resource, current));
         let (written, reserved) = ruled(write, |request, server| {
             act(request, before.as_ref(), server)
         })?;
@@ -211,9 +232,6 @@ fn store_changed(
     reserved: Reserved,
 ) -> Option<Arc<Object>> {
     let resource = write.resource;
-    for warning in written.warnings {
-        write.warn(warning);
-    }
     if !written.changed {
         reserved.keep();
         return Some(current.clone());
@@ -319,7 +337,6 @@ pub fn finalize(write: &mut Write<'_>, finalizers: &[String]) -> Result<Arc<Obje
         };
         let written = Written {
             object,
-            warnings: Vec::new(),
             created: false,
             changed,
         };

@@ -6,11 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha512};
-use sluice_schema::GroupVersionKind;
-use sluice_schema::gvk::split_api_version;
-use sluice_schema::schema::build::Builder;
-use sluice_schema::schema::{Schema, TypeId};
-use sluice_schema::tables;
+use sluice_schema::custom::{CustomKind, CustomTypes};
 
 use super::{Group, GroupVersion, Resource, Subresource, strings, table_name};
 use crate::store::{Object, Store};
@@ -32,17 +28,6 @@ pub struct Column {
     pub path: String,
 }
 
-/// Where the scale subresource finds its numbers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScalePaths {
-    /// `specReplicasPath`.
-    pub spec: String,
-    /// `statusReplicasPath`.
-    pub status: String,
-    /// `labelSelectorPath`.
-    pub selector: Option<String>,
-}
-
 /// One version of a custom resource.
 #[derive(Debug)]
 pub struct Custom {
@@ -52,84 +37,20 @@ pub struct Custom {
     pub definition: String,
     /// Printer columns; None for the default ones.
     pub columns: Option<Vec<Column>>,
-    /// Scale subresource.
-    pub scale: Option<ScalePaths>,
     /// Paths of `selectableFields`, without the leading dot.
     pub selectable: Vec<String>,
     /// The text of a `Warning` header where the version is deprecated.
     pub deprecation: Option<String>,
     /// The `apiVersion` under which objects are stored.
     pub storage_api_version: String,
-    /// `spec.preserveUnknownFields` of the definition.
-    pub preserve_unknown: bool,
+    /// The rules of its objects.
+    pub kind: CustomKind,
+    /// The version of the store since which they hold: older objects are brought into form when they are read.
+    pub since: u64,
     /// Whether the definition is being deleted: nothing can be created any more.
     pub terminating: bool,
-    /// The types of all versions of the definition.
-    pub types: Arc<CustomTypes>,
+    types: Arc<CustomTypes>,
     digest: OnceLock<[u8; 64]>,
-}
-
-/// The structural types of all versions of a custom resource, built on first use.
-#[derive(Debug)]
-pub struct CustomTypes {
-    group: String,
-    kind: String,
-    /// Version and `openAPIV3Schema` of each.
-    versions: Vec<(String, Value)>,
-    schema: OnceLock<Schema>,
-}
-
-const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
-
-impl CustomTypes {
-    fn of(definition: &Value) -> Self {
-        let spec = &definition["spec"];
-        let version = |version: &Value| {
-            (
-                text(version, "name"),
-                version["schema"]["openAPIV3Schema"].clone(),
-            )
-        };
-        CustomTypes {
-            group: text(spec, "group"),
-            kind: text(&spec["names"], "kind"),
-            versions: spec["versions"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(version)
-                .collect(),
-            schema: OnceLock::new(),
-        }
-    }
-
-    /// The types; every version is a kind of them.
-    pub fn schema(&self) -> &Schema {
-        self.schema.get_or_init(|| {
-            let mut builder = Builder::extending(tables::builtin(), &[OBJECT_META]);
-            for (version, schema) in &self.versions {
-                let mut schema = schema.clone();
-                if !schema.is_object() {
-                    schema = serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-                }
-                if !schema["properties"].is_object() {
-                    schema["properties"] = serde_json::json!({});
-                }
-                schema["properties"]["apiVersion"] = serde_json::json!({"type": "string"});
-                schema["properties"]["kind"] = serde_json::json!({"type": "string"});
-                schema["properties"]["metadata"] = serde_json::json!({"$ref": format!("#/definitions/{OBJECT_META}")});
-                let id = builder.define(version, &schema);
-                builder.kind(GroupVersionKind::new(&self.group, version, &self.kind), id);
-            }
-            builder.finish()
-        })
-    }
-
-    /// The type of one version.
-    pub fn type_of(&self, api_version: &str) -> Option<TypeId> {
-        let (group, version) = split_api_version(api_version);
-        self.schema().kind(group, version, &self.kind)
-    }
 }
 
 /// A CustomResourceDefinition as far as serving goes.
@@ -185,11 +106,16 @@ impl Definition {
                 &format!("{group}/{storage}"),
                 object.deleting,
                 &types,
+                object.version,
             );
             let before =
                 known.and_then(|known| known.versions.iter().find(|(known, ..)| *known == name));
             let custom = match before {
                 Some((.., before)) if before.same(&custom) => before.clone(),
+                Some((.., before)) if before.source == custom.source => Arc::new(Custom {
+                    since: before.since,
+                    ..custom
+                }),
                 _ => Arc::new(custom),
             };
             (name, source["served"] == true, custom)
@@ -223,7 +149,7 @@ impl Definition {
         if custom.source["subresources"]["status"].is_object() {
             subresources.push(subresource("status", None, &self.names.kind));
         }
-        if custom.scale.is_some() {
+        if custom.kind.scale().is_some() {
             let scale = Some(("autoscaling".to_owned(), "v1".to_owned()));
             subresources.push(subresource("scale", scale, "Scale"));
         }
@@ -263,6 +189,7 @@ impl Custom {
         storage: &str,
         terminating: bool,
         types: &Arc<CustomTypes>,
+        since: u64,
     ) -> Self {
         let spec = &definition["spec"];
         let column = |column: &Value| Column {
@@ -274,7 +201,6 @@ impl Custom {
             path: text(column, "jsonPath"),
         };
         let columns = source["additionalPrinterColumns"].as_array();
-        let scale = &source["subresources"]["scale"];
         let selectable = source["selectableFields"].as_array().into_iter().flatten();
         let deprecation = (source["deprecated"] == true).then(|| {
             source["deprecationWarning"].as_str().map_or_else(
@@ -293,17 +219,13 @@ impl Custom {
             columns: columns
                 .filter(|columns| !columns.is_empty())
                 .map(|columns| columns.iter().map(column).collect()),
-            scale: scale.is_object().then(|| ScalePaths {
-                spec: text(scale, "specReplicasPath"),
-                status: text(scale, "statusReplicasPath"),
-                selector: scale["labelSelectorPath"].as_str().map(str::to_owned),
-            }),
             selectable: selectable
                 .map(|field| text(field, "jsonPath").trim_start_matches('.').to_owned())
                 .collect(),
             deprecation,
             storage_api_version: storage.to_owned(),
-            preserve_unknown: spec["preserveUnknownFields"] == true,
+            kind: CustomKind::new(definition, source, types.clone()),
+            since,
             source: source.clone(),
             terminating,
             types: types.clone(),
@@ -314,9 +236,9 @@ impl Custom {
     fn same(&self, other: &Custom) -> bool {
         self.source == other.source
             && self.storage_api_version == other.storage_api_version
-            && self.preserve_unknown == other.preserve_unknown
+            && self.kind.same(&other.kind)
             && self.terminating == other.terminating
-            && self.types.versions == other.types.versions
+            && self.types.same(&other.types)
     }
 
     /// Changes with the version's entry in the definition.

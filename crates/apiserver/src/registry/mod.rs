@@ -67,11 +67,6 @@ impl Resource {
         self.subresources.iter().find(|sub| sub.name == name)
     }
 
-    /// Whether status is written by its own subresource.
-    pub fn has_status(&self) -> bool {
-        self.subresource("status").is_some()
-    }
-
     /// Whether the verb is served.
     pub fn serves(&self, verb: &str) -> bool {
         self.verbs.iter().any(|served| served == verb)

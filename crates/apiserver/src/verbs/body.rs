@@ -57,6 +57,11 @@ pub fn of_patch(resource: &Resource, content_type: &str) -> Result<Media> {
         "application/merge-patch+json" => Ok(Media::MergePatch),
         "application/strategic-merge-patch+json" if !custom => Ok(Media::StrategicPatch),
         "application/apply-patch+yaml" => Ok(Media::ApplyPatch),
+        _ if custom => Err(Status::unsupported_media_type(&[
+            "application/json-patch+json",
+            "application/merge-patch+json",
+            "application/apply-patch+yaml",
+        ])),
         _ => Err(Status::generic(
             415,
             "UnsupportedMediaType",

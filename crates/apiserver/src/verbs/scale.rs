@@ -32,7 +32,7 @@ fn paths(resource: &Resource) -> (&str, &str, Option<&str>) {
     match resource
         .custom
         .as_ref()
-        .and_then(|custom| custom.scale.as_ref())
+        .and_then(|custom| custom.kind.scale())
     {
         Some(scale) => (&scale.spec, &scale.status, scale.selector.as_deref()),
         None => (".spec.replicas", ".status.replicas", None),
@@ -135,7 +135,7 @@ pub fn run(app: &App, call: &Call) -> Result<Done> {
     let resource = &*call.resource;
     let current = super::read::get(resource, call.namespace(), call.name())?;
     if call.verb == Verb::Get {
-        let value = crate::objects::convert::from_storage(resource, current.value());
+        let value = crate::objects::convert::from_storage(resource, &current);
         return Ok(Done {
             outcome: Outcome::Value(200, of(resource, &value)?),
             warnings: Vec::new(),
@@ -200,7 +200,7 @@ pub fn run(app: &App, call: &Call) -> Result<Done> {
         Ok(())
     };
     let object = objects::change(&mut write, &change)?;
-    let value = crate::objects::convert::from_storage(resource, object.value());
+    let value = crate::objects::convert::from_storage(resource, &object);
     Ok(Done {
         outcome: Outcome::Value(200, of(resource, &value)?),
         warnings: write.warnings,

@@ -78,8 +78,14 @@ impl<'o> Builder<'o> {
             layer.kustomization.namespace.as_str()
         };
         let globals = globals.cloned().unwrap_or_default();
-        let text =
-            crate::helm::inflate(chart, &globals, namespace, &layer.loader, self.options.helm)?;
+        let text = crate::helm::inflate(
+            chart,
+            &globals,
+            namespace,
+            &layer.loader,
+            self.options.helm,
+            &self.options.limits,
+        )?;
         let found =
             read::read(&text, &self.options.limits).map_err(|error| error.message(&chart.name))?;
         let origin = Arc::new(Origin {
@@ -155,7 +161,9 @@ impl<'o> Builder<'o> {
                 };
                 let mut merged = texts(old).unwrap_or_default();
                 merged.extend(texts(&made).unwrap_or_default());
-                if !merged.is_empty() {
+                if merged.is_empty() {
+                    made.root.remove(field);
+                } else {
                     let map = generate::text_map(&merged);
                     made.root.set(field, Node::Map(map));
                 }
@@ -168,6 +176,9 @@ impl<'o> Builder<'o> {
         made.prefixes = std::mem::take(&mut old.prefixes);
         made.suffixes = std::mem::take(&mut old.suffixes);
         made.behavior = old.behavior;
+        if old.notes.origin.is_some() {
+            made.notes = std::mem::take(&mut old.notes);
+        }
         made.variables = std::mem::take(&mut old.variables);
         *old = made;
         objects.touch();

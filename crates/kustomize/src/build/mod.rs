@@ -157,6 +157,7 @@ impl<'o> Builder<'o> {
         self.wanted = Wanted {
             origin: asked("originAnnotations"),
             transformations: asked("transformerAnnotations"),
+            any: !metadata.is_empty(),
         };
         let managed = self.options.managed_by_label || asked("managedByLabel");
         let ranks = sort_order(&layer.kustomization, self.options.reorder)?;
@@ -189,14 +190,14 @@ impl<'o> Builder<'o> {
 
     /// Objects that serve the build only are not printed.
     fn drop_local_config(&self, objects: &mut ResMap) -> Result<()> {
+        for resource in &objects.resources {
+            read::check_identity(&resource.root).map_err(|_| output::identity_problem(resource))?;
+        }
         objects.resources.retain(|resource| {
             resource
                 .annotation("config.kubernetes.io/local-config")
                 .is_none_or(|text| text == "false")
         });
-        for resource in &objects.resources {
-            read::check_identity(&resource.root).map_err(|_| output::identity_problem(resource))?;
-        }
         objects.check_unique(&self.schema)
     }
 

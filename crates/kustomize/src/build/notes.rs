@@ -3,8 +3,8 @@
 use super::*;
 
 impl<'o> Builder<'o> {
-    pub(super) fn keeps_notes(&self) -> bool {
-        self.wanted.origin || self.wanted.transformations
+    pub(crate) fn keeps_notes(&self) -> bool {
+        self.wanted.any
     }
 
     pub(super) fn maker_of_file(

@@ -113,15 +113,19 @@ impl<'o> Builder<'o> {
             )?));
         }
         if !kustomization.replacements.is_empty() {
+            // An empty list is left out of the plugin's configuration.
+            let mut fields = kustomization.replacements.clone();
+            for field in &mut fields {
+                field.targets = field.targets.take().filter(|targets| !targets.is_empty());
+            }
             let list =
-                crate::plugins::replacements(&kustomization.replacements, &layer.loader, limits)
-                    .map_err(|error| {
-                        trouble(
-                            "ReplacementTransformer",
-                            &crate::plugins::show_replacements(&kustomization.replacements),
-                            &error,
-                        )
-                    })?;
+                crate::plugins::replacements(&fields, &layer.loader, limits).map_err(|error| {
+                    trouble(
+                        "ReplacementTransformer",
+                        &crate::plugins::show_replacements(&kustomization.replacements),
+                        &error,
+                    )
+                })?;
             out.push(Transformer::Replacements(list));
         }
         Ok(out)
@@ -176,6 +180,11 @@ fn note(objects: &mut ResMap, maker: &Arc<Maker>) {
             resource.notes.origin = Some(maker.clone());
         } else {
             resource.notes.transformations.push(maker.clone());
+        }
+        // The note is one of the annotations, which are all written anew.
+        let texts = resource.texts("annotations");
+        if !texts.is_empty() {
+            resource.set_texts("annotations", &texts);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Names, tags and digests of images.
 
-use regex::Regex;
+use sluice_gotemplate::regexp::Regexp;
 
 use super::Specs;
 use crate::fieldspec::{Create, walk};
@@ -14,7 +14,7 @@ use crate::selector::{is_literal, regex};
 pub(crate) struct Images {
     image: Image,
     specs: Specs,
-    pattern: Regex,
+    pattern: Regexp,
     /// The name, when it is no pattern: a quick way to rule images out.
     literal: Option<String>,
 }
@@ -104,7 +104,7 @@ impl Images {
         {
             return Ok(());
         }
-        if !self.pattern.is_match(&scalar.text) {
+        if !self.pattern.is_match(scalar.text.as_bytes()) {
             return Ok(());
         }
         scalar.text = self.renamed(&scalar.text);

@@ -1,11 +1,14 @@
 //! Labels and annotations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::Specs;
-use crate::fieldspec::{Create, walk};
+use crate::fieldspec::{Create, Path, walk};
+use crate::id::Gvk;
 use crate::node::{Map, Node, NodeKind, Scalar, Tag};
 use crate::resmap::ResMap;
+use crate::resource::Shared;
 use crate::schema::Schema;
 
 /// Sets labels, in selectors and templates too where the specs say so.
@@ -41,44 +44,103 @@ fn set_pairs(
     if pairs.is_empty() {
         return Ok(());
     }
+    let mut by_kind: HashMap<Gvk, Arc<Vec<(bool, Path)>>> = HashMap::new();
     for resource in &mut objects.resources {
         let gvk = resource.gvk();
+        let places = by_kind.entry(gvk.clone()).or_insert_with(|| {
+            let places = specs.of(&gvk);
+            Arc::new(
+                places
+                    .map(|(spec, path)| (spec.create, path.clone()))
+                    .collect(),
+            )
+        });
+        let first = resource.share_ids + 1;
+        let end = first.saturating_add(u32::try_from(pairs.len()).unwrap_or(u32::MAX));
+        resource.share_ids = end;
+        let mut added = 0;
+        let mut touched = false;
         let id = {
             let resource = &*resource;
             let id = resource.current_id(schema);
             move || id.clone()
         };
-        for (spec, path) in specs.of(&gvk) {
-            let create = if spec.create {
+        // kustomize's own records are annotations, so that there are some.
+        let borrowed = resource.has_records()
+            && resource.root.map_under("metadata").is_some_and(|metadata| {
+                let missing = metadata.get("annotations").is_none_or(Node::is_null);
+                if missing {
+                    metadata.set("annotations", Node::map());
+                }
+                missing
+            });
+        for (create, path) in places.iter() {
+            let create = if *create {
                 Create::Leaf(NodeKind::Map, Tag::Infer)
             } else {
                 Create::No
             };
             walk(&mut resource.root, path, create, &id, |node| match node {
                 Node::Map(map) => {
-                    pairs
-                        .iter()
-                        .for_each(|(key, value)| set_entry(map, key, value));
+                    for (share, (key, value)) in (first..).zip(pairs) {
+                        match set_entry(map, key, value, share) {
+                            Entry::Added => added += 1,
+                            Entry::Changed => touched = true,
+                        }
+                    }
                     Ok(())
                 }
+                // What is set in a null leaves no trace.
+                node if node.is_null() => Ok(()),
                 other => Err(wrong_kind("MappingNode", other)),
             })
             .map_err(|error| error.0)?;
+        }
+        if added > 1 {
+            resource.shared.push(Shared {
+                first,
+                end,
+                places: places.clone(),
+            });
+        }
+        if touched {
+            resource.sync_shared();
+        }
+        if borrowed
+            && let Some(metadata) = resource.root.map_under("metadata")
+            && let Some(Node::Map(map)) = metadata.get("annotations")
+            && map.pairs.is_empty()
+        {
+            metadata.remove("annotations");
         }
     }
     Ok(())
 }
 
+/// What became of a key.
+enum Entry {
+    Added,
+    Changed,
+}
+
 /// Sets a key to a text; quotes of an old value stay.
-pub(crate) fn set_entry(map: &mut Map, key: &str, value: &str) {
+fn set_entry(map: &mut Map, key: &str, value: &str, share: u32) -> Entry {
     match map.get_mut(key) {
         Some(Node::Scalar(scalar)) => {
             scalar.text = value.to_owned();
             scalar.tag = Tag::Str;
+            scalar.share.touched = true;
         }
         Some(slot) => *slot = Node::string(value),
-        None => map.pairs.push((Scalar::untagged(key), Node::string(value))),
+        None => {
+            let mut scalar = Scalar::string(value);
+            scalar.share.id = share;
+            let node = Node::Scalar(scalar).put_in_quotes_if_ambiguous();
+            map.pairs.push((Scalar::untagged(key), node));
+            return Entry::Added;
+        }
     }
+    Entry::Changed
 }
 
 /// kustomize's text for a node of the wrong kind.

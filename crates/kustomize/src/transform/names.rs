@@ -3,7 +3,7 @@
 use super::Specs;
 use crate::fieldspec::{Create, walk};
 use crate::id::ResId;
-use crate::node::{Node, Tag};
+use crate::node::{Node, NodeKind, Tag};
 use crate::resmap::ResMap;
 use crate::schema::Schema;
 
@@ -32,16 +32,13 @@ fn is_skipped(id: &ResId) -> bool {
 
 impl Affix {
     pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
-        if self.text.is_empty() {
-            return Ok(());
-        }
         for resource in &mut objects.resources {
             let original = resource.original_id(schema);
             if is_skipped(&original) {
                 continue;
             }
             for (spec, path) in self.specs.of(&original.gvk) {
-                if spec.path == "metadata/name" {
+                if spec.path == "metadata/name" && !self.text.is_empty() {
                     match self.side {
                         Side::Prefix => resource.prefixes.push(self.text.clone()),
                         Side::Suffix => resource.suffixes.push(self.text.clone()),
@@ -53,10 +50,15 @@ impl Affix {
                     continue;
                 }
                 let id = resource.current_id(schema);
+                let create = if spec.create {
+                    Create::Leaf(NodeKind::Scalar, Tag::Infer)
+                } else {
+                    Create::No
+                };
                 walk(
                     &mut resource.root,
                     path,
-                    Create::No,
+                    create,
                     || id.clone(),
                     |node| self.rewrite(node),
                 )

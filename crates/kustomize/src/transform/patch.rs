@@ -5,7 +5,7 @@ use crate::jsonpatch::{self, Operation};
 use crate::kustomization;
 use crate::loader::Loader;
 use crate::merge::merge_object;
-use crate::node::{Map, Node};
+use crate::node::{Map, Node, Scalar};
 use crate::read;
 use crate::resmap::ResMap;
 use crate::resource::Resource;
@@ -41,9 +41,24 @@ impl MergePatch {
 
     /// Patches an object whatever id the patch has.
     fn apply_to_any(&self, resource: &mut Resource, schema: &Schema) -> Result<(), String> {
-        let mut root = self.root.clone();
-        root.set("apiVersion", Node::string(resource.api_version()));
-        self.apply_root(&root, resource, schema)
+        let mut root = with_texts(self.root.clone());
+        let blank = match resource.root.get("apiVersion") {
+            Some(Node::Scalar(scalar)) => {
+                scalar.is_null() || (scalar.is_plain() && scalar.text.is_empty())
+            }
+            other => other.is_none(),
+        };
+        if blank {
+            root.remove("apiVersion");
+        } else {
+            root.set("apiVersion", Node::string(resource.api_version()));
+        }
+        self.apply_root(&root, resource, schema)?;
+        if blank && !resource.is_empty() {
+            let null = Node::Scalar(Scalar::plain("null"));
+            resource.root.set("apiVersion", null);
+        }
+        Ok(())
     }
 
     fn apply_root(
@@ -66,6 +81,10 @@ impl MergePatch {
             }
             Some(merged) => resource.root = merged,
         }
+        resource.sync_shared();
+        if wipes_annotations(root) {
+            resource.forget_records();
+        }
         if !self.allow_kind_change {
             resource.set_kind(&kind);
         }
@@ -76,9 +95,25 @@ impl MergePatch {
         Ok(())
     }
 
+    /// True when objects may have other ids afterwards.
     fn may_rename(&self) -> bool {
-        self.allow_name_change || self.allow_kind_change
+        self.allow_name_change || self.allow_kind_change || wipes_annotations(&self.root)
     }
+}
+
+/// True for a patch that leaves nothing of the annotations, among which
+/// kustomize keeps what it knows of an object.
+fn wipes_annotations(root: &Map) -> bool {
+    let wipes = |node: &Node| {
+        let directive = node.get(crate::merge::PATCH).and_then(Node::text);
+        matches!(directive, Some("delete" | "replace"))
+    };
+    root.get("metadata").is_some_and(|metadata| {
+        wipes(metadata)
+            || metadata
+                .get("annotations")
+                .is_some_and(|annotations| annotations.is_null() || wipes(annotations))
+    })
 }
 
 fn read_patches(text: &str, limits: &Limits) -> Result<Vec<MergePatch>, String> {
@@ -94,6 +129,17 @@ fn read_patches(text: &str, limits: &Limits) -> Result<Vec<MergePatch>, String> 
             }
         })
         .collect())
+}
+
+/// A patch whose labels and annotations are written anew, as texts: a null
+/// among them does not delete there.
+fn with_texts(root: Map) -> Map {
+    let mut patch = Resource::new(root, std::sync::Arc::default());
+    for field in ["labels", "annotations"] {
+        let texts = patch.texts(field);
+        patch.set_texts(field, &texts);
+    }
+    patch.root
 }
 
 /// The whole of `patchesStrategicMerge`.
@@ -140,6 +186,9 @@ impl StrategicMerge {
                 "patch appears to be empty; files=[{}], Patch={inline}",
                 entries.join(" ")
             ));
+        }
+        for patch in &mut patches {
+            patch.root = with_texts(std::mem::take(&mut patch.root));
         }
         Ok(StrategicMerge { patches })
     }
@@ -306,7 +355,7 @@ fn merge_selected(
     }
     objects.drop_empty();
     if patch.may_rename() {
-        objects.touch();
+        objects.check_unique(schema)?;
     }
     Ok(())
 }
@@ -363,6 +412,9 @@ fn apply_json(operations: &[Operation], resource: &mut Resource) -> Result<(), S
     jsonpatch::lose_precision(&mut value);
     jsonpatch::apply(&mut value, operations)?;
     jsonpatch::lose_precision(&mut value);
+    if jsonpatch::replaces_annotations(operations) {
+        resource.notes = Default::default();
+    }
     match Node::from_json(&value) {
         Node::Map(root) => {
             resource.root = root;

@@ -40,11 +40,12 @@ impl ValueAdd {
                 walk(
                     &mut resource.root,
                     &path,
-                    Create::Leaf(NodeKind::Scalar, Tag::Str),
+                    Create::Leaf(NodeKind::Scalar, Tag::Infer),
                     || id.clone(),
                     |node| self.set(node, target.position),
                 )
                 .map_err(|error| error.0)?;
+                resource.sync_shared();
             }
             objects.touch();
         }
@@ -59,7 +60,8 @@ impl ValueAdd {
             Ok(position) if position > 0 => insert(&scalar.text, &self.value, position),
             _ => self.value.clone(),
         };
-        scalar.tag = Tag::Str;
+        scalar.tag = Tag::Infer;
+        scalar.share.touched = true;
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Whether an object is as healthy as its controller can make it: kstatus, with Flux's Job rule.
 //!
-//! Two parts: rules that hold for every kind ([`assess`]) and rules of kinds ([`workload`],
-//! [`other`]). Nothing here decides how long to wait; that is [`crate::wait`].
+//! Two parts: rules that hold for every kind ([`assess`]) and rules of kinds (`workload`,
+//! `other`). Nothing here decides how long to wait; that is [`crate::wait`].
 
 mod other;
 mod workload;

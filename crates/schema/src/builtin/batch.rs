@@ -31,6 +31,8 @@ pub(super) const JOB: Rules = Rules {
     },
     validate_update: |new, old, errors| {
         meta::validate_update(new, old, errors);
+        // The server validates the spec of a change twice.
+        validate_job(new, errors);
         validate_job(new, errors);
         validate_job_update(new, old, errors);
     },

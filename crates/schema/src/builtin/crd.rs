@@ -72,6 +72,7 @@ pub(super) const CUSTOM_RESOURCE_DEFINITION: Rules = Rules {
         meta::validate_update(new, old, errors);
         errors.extend(crate::custom::validate_definition(new, Some(old)));
     },
+    warn: |new, _| crate::custom::definition_warnings(new),
     ..Rules::COMMON
 };
 

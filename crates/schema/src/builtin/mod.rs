@@ -1,7 +1,7 @@
 //! What the server's own code does for built-in kinds, and OpenAPI does not say: defaults, validation, what an
 //! update may change, which fields a write resets.
 //!
-//! [`rules`] is the table: one entry a kind, whose functions lie in one file a group.
+//! `rules` is the table: one entry a kind, whose functions lie in one file a group.
 
 mod admission;
 mod admissionregistration;
@@ -19,7 +19,7 @@ mod discovery;
 mod environment;
 mod event;
 mod limits;
-mod meta;
+pub(crate) mod meta;
 mod namespace;
 mod networking;
 mod placement;
@@ -567,7 +567,13 @@ impl crate::write::Resource for BuiltIn {
         BuiltIn::validate_create(self, object)
     }
 
-    fn validate_update(&self, object: &Value, old: &Value, subresource: &str) -> Vec<FieldError> {
+    fn validate_update(
+        &self,
+        object: &Value,
+        old: &Value,
+        subresource: &str,
+        _: &mut Vec<String>,
+    ) -> Vec<FieldError> {
         BuiltIn::validate_update(self, object, old, subresource)
     }
 

@@ -249,7 +249,7 @@ fn validate_claim_update(new: &Value, old: &Value, errors: &mut Errors) {
         let why = format!(
             "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound \
              claims\n{}",
-            super::pod_update::difference(before, &fixed)
+            claim_difference(before, &fixed)
         );
         errors.push(FieldError::forbidden("spec", why));
     }
@@ -267,6 +267,74 @@ fn validate_claim_update(new: &Value, old: &Value, errors: &mut Errors) {
             path,
             "field can not be less than status.capacity",
         ));
+    }
+}
+
+/// The difference of two claims as the server shows it: of the JSON of its internal type, with three lines around.
+fn claim_difference(before: &Value, now: &Value) -> String {
+    let (before, now) = (internal_claim(before), internal_claim(now));
+    let difference = similar::TextDiff::from_lines(&before, &now);
+    difference.unified_diff().context_radius(3).to_string()
+}
+
+fn internal_claim(spec: &Value) -> String {
+    let mut out = String::from("{\n");
+    let resources = &spec["resources"];
+    let inner = [
+        ("Limits", &resources["limits"]),
+        ("Requests", &resources["requests"]),
+    ];
+    let fields = [
+        ("AccessModes", &spec["accessModes"]),
+        ("Selector", &spec["selector"]),
+        ("Resources", resources),
+        ("VolumeName", &spec["volumeName"]),
+        ("StorageClassName", &spec["storageClassName"]),
+        ("VolumeMode", &spec["volumeMode"]),
+        ("DataSource", &spec["dataSource"]),
+        ("DataSourceRef", &spec["dataSourceRef"]),
+        (
+            "VolumeAttributesClassName",
+            &spec["volumeAttributesClassName"],
+        ),
+    ];
+    for (at, (name, value)) in fields.iter().enumerate() {
+        let text = match *name {
+            "Resources" => {
+                let part = |(name, value): &(&str, &Value)| {
+                    format!("  \"{name}\": {}", indented(value, 2))
+                };
+                let parts: Vec<String> = inner.iter().map(part).collect();
+                format!("{{\n{}\n }}", parts.join(",\n"))
+            }
+            "VolumeName" => Value::from(text(value)).to_string(),
+            _ => indented(value, 1),
+        };
+        let comma = if at + 1 < fields.len() { "," } else { "" };
+        out.push_str(&format!(" \"{name}\": {text}{comma}\n"));
+    }
+    out + "}\n"
+}
+
+/// JSON with a space for each level.
+fn indented(value: &Value, depth: usize) -> String {
+    let pad = " ".repeat(depth + 1);
+    let end = " ".repeat(depth);
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            let member = |(key, member): (&String, &Value)| {
+                let key = Value::from(key.as_str());
+                format!("{pad}{key}: {}", indented(member, depth + 1))
+            };
+            let members: Vec<String> = map.iter().map(member).collect();
+            format!("{{\n{}\n{end}}}", members.join(",\n"))
+        }
+        Value::Array(items) if !items.is_empty() => {
+            let item = |item: &Value| format!("{pad}{}", indented(item, depth + 1));
+            let items: Vec<String> = items.iter().map(item).collect();
+            format!("[\n{}\n{end}]", items.join(",\n"))
+        }
+        value => value.to_string(),
     }
 }
 

@@ -228,17 +228,9 @@ pub struct Read {
     pub warnings: Vec<String>,
 }
 
-/// Reads the body of a request for a built-in kind. A body may leave out its `apiVersion` and `kind`.
-///
-/// # Errors
-/// Code 400: syntax errors, other kinds, values of other types, and what strict field validation refuses.
-pub fn read(
-    body: Body<'_>,
-    gvk: &GroupVersionKind,
-    validation: FieldValidation,
-) -> Result<Read, Failure> {
-    let kind = &gvk.kind;
-    let (mut parsed, bytes) = match body {
+/// A body as a document, which is an object, with its text.
+fn parsed<'b>(body: Body<'b>, kind: &str) -> Result<(Parsed, Option<&'b [u8]>), Failure> {
+    let (parsed, bytes) = match body {
         Body::Value(value, duplicates) => {
             let positions = vec![Vec::new(); duplicates.len()];
             (
@@ -252,7 +244,8 @@ pub fn read(
             )
         }
         Body::Json(bytes) => {
-            let parsed = parse(bytes).map_err(|error| unrecognized(kind, bytes, &error))?;
+            let parsed =
+                parse(bytes).map_err(|error| unreadable(kind, bytes, &json_error(&error)))?;
             (parsed, Some(bytes))
         }
     };
@@ -268,8 +261,46 @@ pub fn read(
             "json: cannot unmarshal {what} into Go value of type struct {{ APIVersion string \
              \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
         );
-        return Err(unrecognized(kind, bytes.unwrap_or_default(), &error));
+        return Err(unreadable(
+            kind,
+            bytes.unwrap_or_default(),
+            &json_error(&error),
+        ));
     }
+    Ok((parsed, bytes))
+}
+
+fn json_error(error: &str) -> String {
+    format!("couldn't get version/kind; json parse error: {error}")
+}
+
+/// The document of a body with its strict errors and its text.
+///
+/// # Errors
+/// Code 400.
+pub(crate) fn document(
+    body: Body<'_>,
+    kind: &str,
+) -> Result<(Value, Vec<String>, Vec<u8>), Failure> {
+    let (parsed, bytes) = parsed(body, kind)?;
+    let bytes = match bytes {
+        Some(bytes) => bytes.to_vec(),
+        None => parsed.value.to_string().into_bytes(),
+    };
+    Ok((parsed.value, parsed.duplicates, bytes))
+}
+
+/// Reads the body of a request for a built-in kind. A body may leave out its `apiVersion` and `kind`.
+///
+/// # Errors
+/// Code 400: syntax errors, other kinds, values of other types, and what strict field validation refuses.
+pub fn read(
+    body: Body<'_>,
+    gvk: &GroupVersionKind,
+    validation: FieldValidation,
+) -> Result<Read, Failure> {
+    let kind = &gvk.kind;
+    let (mut parsed, bytes) = parsed(body, kind)?;
     let text = |key: &str| {
         parsed.value[key]
             .as_str()
@@ -322,7 +353,8 @@ fn not_registered(gvk: &GroupVersionKind) -> String {
     )
 }
 
-fn unrecognized(kind: &str, body: &[u8], error: &str) -> Failure {
+/// A body that is no object of any kind.
+pub(crate) fn unreadable(kind: &str, body: &[u8], error: &str) -> Failure {
     let head = &body[..body.len().min(30)];
     let more = if body.len() > 30 { " ..." } else { "" };
     let summary = match body.first() {
@@ -336,8 +368,7 @@ fn unrecognized(kind: &str, body: &[u8], error: &str) -> Failure {
         ),
     };
     Failure::bad_request(format!(
-        "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: \
-         {error} ({summary})"
+        "the object provided is unrecognized (must be of type {kind}): {error} ({summary})"
     ))
 }
 

@@ -66,8 +66,14 @@ pub trait Resource: Kind {
     /// What is wrong with a new object.
     fn validate_create(&self, object: &Value) -> Vec<FieldError>;
 
-    /// What is wrong with a change.
-    fn validate_update(&self, object: &Value, old: &Value, subresource: &str) -> Vec<FieldError>;
+    /// What is wrong with a change. What is only worth a warning goes to `warnings`.
+    fn validate_update(
+        &self,
+        object: &Value,
+        old: &Value,
+        subresource: &str,
+        warnings: &mut Vec<String>,
+    ) -> Vec<FieldError>;
 
     /// What the server warns of.
     fn warnings(&self, object: &Value, old: Option<&Value>) -> Vec<String>;
@@ -83,6 +89,9 @@ pub trait Hooks {
 
     /// The random end of a generated name: five letters or digits.
     fn name_suffix(&mut self) -> String;
+
+    /// Takes a text for a `Warning` header; the answer may be a refusal all the same.
+    fn warn(&mut self, _text: String) {}
 
     /// Mutating admission. `old` is None for a new object.
     ///
@@ -124,12 +133,16 @@ pub struct Write<'a> {
 pub struct Written {
     /// The object in the version of the request, with its metadata but for a new resource version.
     pub object: Value,
-    /// Texts for `Warning` headers.
-    pub warnings: Vec<String>,
     /// Whether it did not exist before.
     pub created: bool,
     /// Whether anything differs from what is stored.
     pub changed: bool,
+}
+
+fn warn_all(hooks: &mut dyn Hooks, texts: impl IntoIterator<Item = String>) {
+    for text in texts {
+        hooks.warn(text);
+    }
 }
 
 impl Write<'_> {
@@ -142,21 +155,11 @@ impl Write<'_> {
     }
 
     fn not_found(&self) -> Failure {
-        let details = serde_json::json!({
-            "name": self.name, "group": self.resource.gvk().group, "kind": self.resource.plural(),
-        });
-        let mut details = details;
-        if self.resource.gvk().group.is_empty()
-            && let Some(map) = details.as_object_mut()
-        {
-            map.remove("group");
-        }
-        Failure {
-            code: 404,
-            reason: "NotFound",
-            message: format!("{} \"{}\" not found", self.resource_name(), self.name),
-            details: Some(details),
-        }
+        Failure::not_found(
+            &self.resource.gvk().group,
+            self.resource.plural(),
+            self.name,
+        )
     }
 
     fn conflict(&self, why: &str) -> Failure {
@@ -177,15 +180,16 @@ impl Write<'_> {
     /// Whatever the server answers: 400, 403, 422.
     pub fn create(&self, body: Body<'_>, hooks: &mut dyn Hooks) -> Result<Written, Failure> {
         let read = self.resource.read(body, self.validation)?;
-        let (mut object, mut warnings) = (read.object, read.warnings);
+        let mut object = read.object;
+        warn_all(hooks, read.warnings);
         metadata::wipe_system_fields(&mut object);
         self.settle_namespace(&mut object)?;
-        warnings.extend(metadata::dedup_owners(&mut object));
+        warn_all(hooks, metadata::dedup_owners(&mut object));
         let empty = self.resource.empty(&self.resource.gvk().api_version());
         self.track(&empty, &mut object);
         hooks.admit(&mut object, None)?;
         metadata::fill_system_fields(&mut object, self.now, hooks);
-        self.finish_create(object, warnings, hooks)
+        self.finish_create(object, hooks)
     }
 
     fn settle_namespace(&self, object: &mut Value) -> Result<(), Failure> {
@@ -209,29 +213,24 @@ impl Write<'_> {
     }
 
     /// From an object with uid and name to what is stored.
-    fn finish_create(
-        &self,
-        mut object: Value,
-        mut warnings: Vec<String>,
-        hooks: &mut dyn Hooks,
-    ) -> Result<Written, Failure> {
+    fn finish_create(&self, mut object: Value, hooks: &mut dyn Hooks) -> Result<Written, Failure> {
         hooks.allocate(&mut object, None)?;
         self.resource.prepare_create(&mut object);
         let errors = self.resource.validate_create(&object);
         self.refuse(&object, &errors)?;
-        warnings.extend(self.resource.warnings(&object, None));
+        warn_all(hooks, self.resource.warnings(&object, None));
         metadata::remove_blank(&mut object);
         self.resource.store_form(&mut object);
         Ok(Written {
             object,
-            warnings,
             created: true,
             changed: true,
         })
     }
 
     fn refuse(&self, object: &Value, errors: &[FieldError]) -> Result<(), Failure> {
-        let (group, kind) = self.group_kind();
+        let (group, own) = self.group_kind();
+        let kind = object["kind"].as_str().unwrap_or(own);
         match errors {
             [] => Ok(()),
             errors => {
@@ -252,10 +251,11 @@ impl Write<'_> {
         hooks: &mut dyn Hooks,
     ) -> Result<Written, Failure> {
         let read = self.resource.read(body, self.validation)?;
-        let (mut object, mut warnings) = (read.object, read.warnings);
+        let mut object = read.object;
+        warn_all(hooks, read.warnings);
         self.settle_namespace(&mut object)?;
         self.check_name(&object)?;
-        warnings.extend(metadata::dedup_owners(&mut object));
+        warn_all(hooks, metadata::dedup_owners(&mut object));
         let Some(live) = live else {
             if !self.resource.creates_on_update() || !self.subresource.is_empty() {
                 return Err(self.not_found());
@@ -264,7 +264,7 @@ impl Write<'_> {
             self.track(&empty, &mut object);
             hooks.admit(&mut object, None)?;
             metadata::fill_system_fields(&mut object, self.now, hooks);
-            return self.finish_create(object, warnings, hooks);
+            return self.finish_create(object, hooks);
         };
         let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
         let own = live["metadata"]["uid"].as_str().unwrap_or_default();
@@ -276,7 +276,7 @@ impl Write<'_> {
         self.track(live, &mut object);
         hooks.admit(&mut object, Some(live))?;
         self.check_version(&mut object, live)?;
-        self.finish_update(object, live, warnings, hooks)
+        self.finish_update(object, live, hooks)
     }
 
     fn check_name(&self, object: &Value) -> Result<(), Failure> {
@@ -331,7 +331,6 @@ impl Write<'_> {
         &self,
         mut object: Value,
         live: &Value,
-        mut warnings: Vec<String>,
         hooks: &mut dyn Hooks,
     ) -> Result<Written, Failure> {
         hooks.allocate(&mut object, Some(live))?;
@@ -340,18 +339,19 @@ impl Write<'_> {
         self.resource
             .prepare_update(&mut object, live, self.subresource);
         metadata::keep_system_fields(&mut object, live);
+        let mut warnings = Vec::new();
         let errors = self
             .resource
-            .validate_update(&object, live, self.subresource);
+            .validate_update(&object, live, self.subresource, &mut warnings);
+        warn_all(hooks, warnings);
         self.refuse(&object, &errors)?;
-        warnings.extend(self.resource.warnings(&object, Some(live)));
+        warn_all(hooks, self.resource.warnings(&object, Some(live)));
         ignore_time_changes(live, &mut object);
         metadata::remove_blank(&mut object);
         self.resource.store_form(&mut object);
         let changed = object != *live;
         Ok(Written {
             object,
-            warnings,
             created: false,
             changed,
         })
@@ -378,19 +378,25 @@ impl Write<'_> {
                 patch::strategic_merge(self.resource.schema(), id, live, patch)?
             }
             (PatchType::Strategic, None) => {
-                return Err(Failure::bad_request(
-                    "strategic merge patch format is not supported",
-                ));
+                return Err(Failure {
+                    code: 415,
+                    reason: "UnsupportedMediaType",
+                    message: "the body of the request was in an unknown format - accepted media types include: \
+                              application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+                        .into(),
+                    details: None,
+                });
             }
         };
-        let (mut object, mut warnings) = self.reread(patched, kind)?;
+        let (mut object, warnings) = self.reread(patched, kind)?;
+        warn_all(hooks, warnings);
         self.track(live, &mut object);
         self.settle_namespace(&mut object)?;
         self.check_name(&object)?;
         hooks.admit(&mut object, Some(live))?;
-        warnings.extend(metadata::dedup_owners(&mut object));
+        warn_all(hooks, metadata::dedup_owners(&mut object));
         self.check_version(&mut object, live)?;
-        self.finish_update(object, live, warnings, hooks)
+        self.finish_update(object, live, hooks)
     }
 
     fn reread(&self, patched: Patched, kind: PatchType) -> Result<(Value, Vec<String>), Failure> {
@@ -456,7 +462,6 @@ impl Write<'_> {
             }
             Err(error) => return Err(Failure::unclassified(error.to_string())),
         };
-        let mut warnings = Vec::new();
         if !strict.is_empty() {
             let text = strict.join("\n  ");
             match self.validation {
@@ -465,7 +470,7 @@ impl Write<'_> {
                         "error strict decoding YAML: {text}"
                     )));
                 }
-                FieldValidation::Warn => warnings.push(text),
+                FieldValidation::Warn => hooks.warn(text),
                 FieldValidation::Ignore => {}
             }
         }
@@ -479,15 +484,15 @@ impl Write<'_> {
             self.settle_namespace(&mut object)?;
             self.check_name(&object)?;
             hooks.admit(&mut object, None)?;
-            warnings.extend(metadata::dedup_owners(&mut object));
+            warn_all(hooks, metadata::dedup_owners(&mut object));
             metadata::fill_system_fields(&mut object, self.now, hooks);
-            return self.finish_create(object, warnings, hooks);
+            return self.finish_create(object, hooks);
         };
         self.settle_namespace(&mut object)?;
         self.check_name(&object)?;
         hooks.admit(&mut object, Some(live))?;
-        warnings.extend(metadata::dedup_owners(&mut object));
+        warn_all(hooks, metadata::dedup_owners(&mut object));
         self.check_version(&mut object, live)?;
-        self.finish_update(object, live, warnings, hooks)
+        self.finish_update(object, live, hooks)
     }
 }
