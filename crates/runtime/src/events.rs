@@ -80,7 +80,9 @@ pub struct Destination {
 /// The sending end; clones share the outbox.
 #[derive(Debug, Clone)]
 pub struct Recorder {
-    outbox: mpsc::Sender<Notice>,
+    events: mpsc::Sender<Notice>,
+    /// Apart from the events, so that an alert does not wait for a slow API server.
+    posts: Option<mpsc::Sender<Notice>>,
     metrics: Arc<Metrics>,
 }
 
@@ -98,50 +100,69 @@ impl Recorder {
         metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> (Self, tokio::task::JoinHandle<()>) {
-        let (outbox, inbox) = mpsc::channel(OUTBOX);
-        let task = tokio::spawn(deliver(client, destination, metrics.clone(), stop, inbox));
-        (Self { outbox, metrics }, task)
+        let (events, inbox) = mpsc::channel(OUTBOX);
+        let (posts, poster) = match destination.post_to.clone() {
+            None => (None, None),
+            Some(address) => {
+                let (posts, inbox) = mpsc::channel(OUTBOX);
+                let post = post_all(
+                    address,
+                    destination.clone(),
+                    metrics.clone(),
+                    stop.clone(),
+                    inbox,
+                );
+                (Some(posts), Some(tokio::spawn(post)))
+            }
+        };
+        let write = write_all(client, destination, metrics.clone(), stop, inbox);
+        let task = tokio::spawn(async move {
+            write.await;
+            if let Some(poster) = poster {
+                let _ = tokio::time::timeout(Duration::from_secs(1), poster).await;
+            }
+        });
+        let recorder = Self {
+            events,
+            posts,
+            metrics,
+        };
+        (recorder, task)
     }
 
     /// Puts a notice into the outbox; never waits.
     pub fn send(&self, notice: Notice) {
-        if self.outbox.try_send(notice).is_err() {
+        if let Some(posts) = &self.posts
+            && notice.severity != Severity::Trace
+            && posts.try_send(notice.clone()).is_err()
+        {
+            self.metrics.count_event("dropped");
+        }
+        if self.events.try_send(notice).is_err() {
             self.metrics.count_event("dropped");
         }
     }
 }
 
-async fn deliver(
+/// The next notice; `None` when none is left and it is time to stop.
+async fn next(inbox: &mut mpsc::Receiver<Notice>, stop: &CancellationToken) -> Option<Notice> {
+    tokio::select! {
+        biased;
+        notice = inbox.recv() => notice,
+        () = stop.cancelled() => None,
+    }
+}
+
+/// Writes notices to the API, one after the other.
+async fn write_all(
     client: Client,
     destination: Destination,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
     mut inbox: mpsc::Receiver<Notice>,
 ) {
-    let (posts, post_inbox) = mpsc::channel(OUTBOX);
-    let poster = destination.post_to.clone().map(|address| {
-        tokio::spawn(post_all(
-            address,
-            destination.clone(),
-            metrics.clone(),
-            stop.clone(),
-            post_inbox,
-        ))
-    });
     let mut correlator = Correlator::default();
-    loop {
-        let notice = tokio::select! {
-            biased;
-            notice = inbox.recv() => notice,
-            () = stop.cancelled() => None,
-        };
-        let Some(notice) = notice else { break };
-        if poster.is_some()
-            && notice.severity != Severity::Trace
-            && posts.try_send(notice.clone()).is_err()
-        {
-            metrics.count_event("dropped");
-        }
+    while let Some(notice) = next(&mut inbox, &stop).await {
         let now = Timestamp::now();
         let write = write(
             &client,
@@ -162,10 +183,6 @@ async fn deliver(
             }
             Err(_) => metrics.count_event("failed"),
         }
-    }
-    drop(posts);
-    if let Some(poster) = poster {
-        let _ = tokio::time::timeout(Duration::from_secs(1), poster).await;
     }
 }
 
@@ -353,7 +370,7 @@ async fn post_all(
             return;
         }
     };
-    while let Some(notice) = inbox.recv().await {
+    while let Some(notice) = next(&mut inbox, &stop).await {
         let body = body(&destination, &notice, Timestamp::now());
         let Ok(body) = serde_json::to_string(&body) else {
             continue;

@@ -21,7 +21,7 @@ use crate::world::World;
 /// A wait shows in the status when it takes longer than this and no other Kustomization needs a worker.
 const TELL_AFTER: Duration = Duration::from_secs(2);
 /// A wait shows in the status in any case after this.
-const TELL_ANYWAY_AFTER: Duration = Duration::from_secs(15);
+const TELL_ANYWAY_AFTER: Duration = Duration::from_secs(30);
 
 impl<W: World> Reconciler<W> {
     /// Looks at the health of the objects, and ends or parks the run.
