@@ -79,6 +79,7 @@ impl World {
                 branch: None,
                 tag: None,
                 namespace: "flux-system".to_owned(),
+                target_namespace: None,
             },
             state: state.to_owned(),
             cluster,
