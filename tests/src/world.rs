@@ -198,6 +198,7 @@ impl World {
                 .collect();
             match (behind.is_empty(), listed.items.is_empty()) {
                 (true, false) => Ok(()),
+                (true, true) => bail!("there is no Kustomization"),
                 _ => bail!("{}", behind.join("; ")),
             }
         })

@@ -62,7 +62,7 @@ pub struct UpArgs {
     /// Folder in the repository that describes the cluster.
     #[arg(long)]
     pub path: Option<String>,
-    /// Namespace of everything in the repository, if it names none itself.
+    /// Namespace to put everything of the repository into; created if it is not there.
     #[arg(long)]
     pub target_namespace: Option<String>,
     /// Folder for the state of the embedded cluster and the artifacts.

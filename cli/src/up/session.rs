@@ -88,6 +88,10 @@ impl Session {
             .and_then(serde_json::Value::as_str)
             .unwrap_or(&settings.wanted.namespace);
         cluster::ensure_namespace(&client, namespace).await?;
+        let target = root.kustomization.pointer("/spec/targetNamespace");
+        if let Some(target) = target.and_then(serde_json::Value::as_str) {
+            cluster::ensure_namespace(&client, target).await?;
+        }
         let request = jiff::Timestamp::now().to_string();
         root.source["metadata"]["annotations"][RECONCILE_REQUEST] = request.clone().into();
         cluster::apply(&client, &root.source).await?;
