@@ -48,13 +48,9 @@ impl<'a> Context<'a> {
         if owner.deleting || selector.is_empty() {
             return found;
         }
-        let prefix = format!("{}/", owner.namespace().unwrap_or_default());
-        let Ok(all) = self.app.store.table(table).list(&prefix, None, None) else {
-            return found;
-        };
-        for orphan in all.objects {
-            let free = !orphan.owners.iter().any(|owner| owner.controls);
-            if free && !orphan.deleting && selector.matches(&orphan) {
+        let namespace = owner.namespace().unwrap_or_default();
+        for orphan in self.graph.free(self.app, table, namespace) {
+            if !orphan.deleting && selector.matches(&orphan) {
                 let reference = reference(owner_value);
                 let adopted = self.actor.update(
                     table,
