@@ -1,7 +1,9 @@
 //! The admission plugins that are always on, as far as they change or refuse something here.
 
 mod escalation;
+mod limits;
 mod pod;
+mod quota;
 
 use serde_json::{Value, json};
 
@@ -68,13 +70,27 @@ pub fn admit(write: &Write<'_>, value: &mut Value, old: Option<&Value>) -> Resul
         return Ok(());
     }
     match &*write.resource.table.name {
-        "pods" => pod::complete(write, value)?,
-        "persistentvolumeclaims" => claim(write.app, value),
+        "pods" => {
+            pod::complete(write, value)?;
+            limits::complete_pod(write, value)?;
+        }
+        "persistentvolumeclaims" => {
+            claim(write.app, value);
+            limits::check_claim(write, value)?;
+        }
         "persistentvolumes" => add_finalizer(value, "kubernetes.io/pv-protection"),
         _ if is_rbac(write) => escalation::check(write, None, value)?,
         _ => {}
     }
     Ok(())
+}
+
+/// What the plugins say of a new or changed object that is valid.
+///
+/// # Errors
+/// 403.
+pub fn check(write: &Write<'_>, value: &Value, old: Option<&Value>) -> Result<()> {
+    quota::check(write, value, old)
 }
 
 fn add_finalizer(value: &mut Value, name: &str) {

@@ -74,6 +74,10 @@ impl Hooks for Server<'_, '_> {
         Ok(admission::admit(self.write, object, old)?)
     }
 
+    fn check(&mut self, object: &Value, old: Option<&Value>) -> Result<(), Failure> {
+        Ok(admission::check(self.write, object, old)?)
+    }
+
     fn allocate(&mut self, object: &mut Value, old: Option<&Value>) -> Result<(), Failure> {
         let services =
             self.write.resource.custom.is_none() && &*self.write.resource.table.name == "services";

@@ -32,6 +32,8 @@ pub struct DeleteOptions {
     pub uid: Option<String>,
     /// `preconditions.resourceVersion`.
     pub version: Option<String>,
+    /// `dryRun`.
+    pub dry_run: Vec<String>,
     /// `propagationPolicy` or what `orphanDependents` means.
     pub propagation: Option<Propagation>,
 }
@@ -47,6 +49,12 @@ impl DeleteOptions {
             grace: value["gracePeriodSeconds"].as_i64(),
             uid: text(&value["preconditions"]["uid"]),
             version: text(&value["preconditions"]["resourceVersion"]),
+            dry_run: value["dryRun"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|value| text(value).unwrap_or_default())
+                .collect(),
             propagation: None,
         };
         if let Some(policy) = value["propagationPolicy"].as_str() {
