@@ -20,6 +20,7 @@ mod garbage;
 mod job;
 mod namespace;
 mod pod;
+mod policy;
 mod quota;
 mod replicaset;
 mod revision;
@@ -67,6 +68,7 @@ enum Kind {
     Volume,
     Service,
     Budget,
+    Policy,
     Quota,
     Roles,
     Events,
@@ -90,6 +92,7 @@ impl Kind {
             "persistentvolumes" => Kind::Volume,
             "services" => Kind::Service,
             disruption::BUDGETS => Kind::Budget,
+            policy::POLICIES => Kind::Policy,
             quota::QUOTAS => Kind::Quota,
             _ => return None,
         })
@@ -412,6 +415,7 @@ impl Controllers {
             Kind::Volume => volume::reconcile_volume(&cx, key),
             Kind::Service => service::reconcile(&cx, key),
             Kind::Budget => disruption::reconcile(&cx, key),
+            Kind::Policy => policy::reconcile(&cx, key),
             Kind::Quota => quota::reconcile(&cx, key),
             Kind::Crd | Kind::Namespace | Kind::Garbage | Kind::Roles | Kind::Events => {
                 Ok(Next::Done)

@@ -6,9 +6,9 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::selector::Selector;
-use crate::admission::IMMORTAL;
+use crate::admission::{self, IMMORTAL};
 use crate::app::time_text;
-use crate::objects::{DryRun, Write, meta};
+use crate::objects::{DryRun, Write, convert, meta};
 use crate::status::{Result, Status};
 use crate::store::{Expect, Object, key};
 
@@ -134,6 +134,15 @@ pub fn delete(write: &mut Write<'_>, options: &DeleteOptions) -> Result<Deleted>
         };
         check_preconditions(write, options, &current)?;
         let before = current.value();
+        let mut warnings = Vec::new();
+        admission::check_delete(
+            write,
+            &convert::from_storage(resource, &current),
+            &mut warnings,
+        )?;
+        for warning in warnings {
+            write.warn(warning);
+        }
         let propagation = options
             .propagation
             .unwrap_or_else(|| default_propagation(table_name, &before));
