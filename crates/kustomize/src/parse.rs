@@ -268,11 +268,7 @@ fn scalar(text: String, style: ScalarStyle, tag: Option<&str>) -> Result<Scalar,
         Some("!!bool") => plain(text, Tag::Bool),
         Some("!!null") => plain(text, Tag::Null),
         Some("!!timestamp") => plain(text, Tag::Timestamp),
-        Some("!!binary") => typed(
-            sluice_yaml::decode_binary(&text).map_err(|error| error.to_string())?,
-            Tag::Str,
-            ScalarStyle::DoubleQuoted,
-        ),
+        Some("!!binary") => typed(text, Tag::Binary, style),
         None | Some(_) => typed(text, Tag::Str, style),
     })
 }

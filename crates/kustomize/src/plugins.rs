@@ -137,7 +137,120 @@ go_struct! {
     }
 }
 
-const TRANSFORMERS: [&str; 15] = [
+go_struct! {
+    /// A replacement in a file of its own.
+    pub struct ReplacementFile("Replacement") {
+        /// Where the value comes from.
+        source: Option<kustomization::SourceSelector> = "source",
+        /// Where it goes.
+        targets: Option<Vec<kustomization::TargetSelector>> = "targets",
+        /// The value itself.
+        source_value: Option<String> = "sourceValue",
+    }
+}
+
+impl From<ReplacementFile> for ReplacementField {
+    fn from(file: ReplacementFile) -> Self {
+        ReplacementField {
+            path: String::new(),
+            source: file.source,
+            targets: file.targets,
+            source_value: file.source_value,
+        }
+    }
+}
+
+go_struct! {
+    /// Configuration of the ConfigMapGenerator.
+    pub struct ConfigMapPlugin("ConfigMapGeneratorPlugin") {
+        /// Name and namespace of the plugin object.
+        metadata: Option<kustomization::ObjectMeta> = "metadata",
+        /// Its namespace.
+        namespace: String = "ConfigMapArgs.GeneratorArgs.namespace",
+        /// Its name, before the hash.
+        name: String = "ConfigMapArgs.GeneratorArgs.name",
+        /// `create`, `merge` or `replace`.
+        behavior: String = "ConfigMapArgs.GeneratorArgs.behavior",
+        /// `key=value` texts.
+        literals: Vec<String> = "ConfigMapArgs.GeneratorArgs.KvPairSources.literals",
+        /// Files, as `[key=]path`.
+        files: Vec<String> = "ConfigMapArgs.GeneratorArgs.KvPairSources.files",
+        /// Files of `key=value` lines.
+        envs: Vec<String> = "ConfigMapArgs.GeneratorArgs.KvPairSources.envs",
+        /// Deprecated: one more of `envs`.
+        env: String = "ConfigMapArgs.GeneratorArgs.KvPairSources.env",
+        /// Options of this one.
+        options: Option<GeneratorOptions> = "ConfigMapArgs.GeneratorArgs.options",
+    }
+}
+
+go_struct! {
+    /// Configuration of the SecretGenerator.
+    pub struct SecretPlugin("SecretGeneratorPlugin") {
+        /// Name and namespace of the plugin object.
+        metadata: Option<kustomization::ObjectMeta> = "metadata",
+        /// Its namespace.
+        namespace: String = "SecretArgs.GeneratorArgs.namespace",
+        /// Its name, before the hash.
+        name: String = "SecretArgs.GeneratorArgs.name",
+        /// `create`, `merge` or `replace`.
+        behavior: String = "SecretArgs.GeneratorArgs.behavior",
+        /// `key=value` texts.
+        literals: Vec<String> = "SecretArgs.GeneratorArgs.KvPairSources.literals",
+        /// Files, as `[key=]path`.
+        files: Vec<String> = "SecretArgs.GeneratorArgs.KvPairSources.files",
+        /// Files of `key=value` lines.
+        envs: Vec<String> = "SecretArgs.GeneratorArgs.KvPairSources.envs",
+        /// Deprecated: one more of `envs`.
+        env: String = "SecretArgs.GeneratorArgs.KvPairSources.env",
+        /// Options of this one.
+        options: Option<GeneratorOptions> = "SecretArgs.GeneratorArgs.options",
+        /// The type of the Secret; `Opaque` when empty.
+        kind: String = "SecretArgs.type",
+    }
+}
+
+impl ConfigMapPlugin {
+    /// The arguments, with what the plugin object is called in place of what they leave out.
+    fn into_args(self) -> ConfigMapArgs {
+        let own = self.metadata.unwrap_or_default();
+        ConfigMapArgs {
+            namespace: or(self.namespace, own.namespace),
+            name: or(self.name, own.name),
+            behavior: self.behavior,
+            literals: self.literals,
+            files: self.files,
+            envs: self.envs,
+            env: self.env,
+            options: self.options,
+        }
+    }
+}
+
+impl SecretPlugin {
+    /// As [`ConfigMapPlugin::into_args`].
+    fn into_args(self) -> SecretArgs {
+        let own = self.metadata.unwrap_or_default();
+        SecretArgs {
+            namespace: or(self.namespace, own.namespace),
+            name: or(self.name, own.name),
+            behavior: self.behavior,
+            literals: self.literals,
+            files: self.files,
+            envs: self.envs,
+            env: self.env,
+            options: self.options,
+            kind: self.kind,
+        }
+    }
+}
+
+/// The text, or another when it is empty.
+fn or(text: String, other: String) -> String {
+    if text.is_empty() { other } else { text }
+}
+
+const TRANSFORMERS: [&str; 14] = [
     "AnnotationsTransformer",
     "HashTransformer",
     "ImageTagTransformer",
@@ -152,7 +265,6 @@ const TRANSFORMERS: [&str; 15] = [
     "ReplacementTransformer",
     "ReplicaCountTransformer",
     "ValueAddTransformer",
-    "SortOrderTransformer",
 ];
 
 const GENERATORS: [&str; 4] = [
@@ -187,10 +299,13 @@ pub(crate) fn replacements(
             .map_err(|error| error.text().to_owned())?;
         let text = sluice_yaml::decode(&content).map_err(|error| error.to_string())?;
         let value = sluice_yaml::from_str_with(&text, Dialect::Sigs, limits)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| format!("error converting YAML to JSON: {error}"))?;
         let inner: Vec<ReplacementField> = match value {
-            Value::Array(_) => gojson::decode(&value, Unknown::Ignore, Scalars::AsText)?,
-            Value::Object(_) => vec![gojson::decode(&value, Unknown::Ignore, Scalars::AsText)?],
+            Value::Array(_) => decode_file::<Vec<ReplacementFile>>(&value)?
+                .into_iter()
+                .map(ReplacementField::from)
+                .collect(),
+            Value::Object(_) => vec![decode_file::<ReplacementFile>(&value)?.into()],
             other => {
                 let kind = match other {
                     Value::String(_) => "string",
@@ -309,17 +424,27 @@ impl<'o> Builder<'o> {
                     "loading generator plugins: failed to load generator: {what}"
                 ));
             }
-            if plugin.kind == "HelmChartInflationGenerator" {
-                let chart: HelmChart = decode(&plugin.config)?;
-                crate::helm::check(&chart, self.options.helm).map_err(|error| {
-                    format!(
-                        "loading generator plugins: failed to load generator: plugin {} fails configuration: {error}",
-                        plugin.id
-                    )
-                })?;
-            }
+            self.check_generator(plugin).map_err(|error| {
+                format!(
+                    "loading generator plugins: failed to load generator: plugin {} fails configuration: {error}",
+                    plugin.id
+                )
+            })?;
         }
         Ok(plugins)
+    }
+
+    /// Reads what a generator is configured with.
+    fn check_generator(&self, plugin: &Plugin) -> Result<()> {
+        match plugin.kind.as_str() {
+            "ConfigMapGenerator" => decode::<ConfigMapPlugin>(&plugin.config).map(drop),
+            "SecretGenerator" => decode::<SecretPlugin>(&plugin.config).map(drop),
+            "HelmChartInflationGenerator" => {
+                let chart: HelmChart = decode(&plugin.config)?;
+                crate::helm::check(&chart, self.options.helm).map(drop)
+            }
+            _ => decode::<IamArgs>(&plugin.config).map(drop),
+        }
     }
 
     /// Runs one generator.
@@ -328,8 +453,6 @@ impl<'o> Builder<'o> {
         layer: &Layer<'o>,
         plugin: &Plugin,
     ) -> Result<Vec<Resource>> {
-        let metadata: Args = decode(&plugin.config)?;
-        let metadata = metadata.metadata.unwrap_or_default();
         let made = |args: generate::Args<'_>, options: Option<&GeneratorOptions>| {
             let mut made =
                 generate::generate(&args, options, &layer.loader, plugin.origin.clone())?;
@@ -338,15 +461,11 @@ impl<'o> Builder<'o> {
         };
         match plugin.kind.as_str() {
             "ConfigMapGenerator" => {
-                let mut args: ConfigMapArgs = decode(&plugin.config)?;
-                default_to(&mut args.name, &metadata.name);
-                default_to(&mut args.namespace, &metadata.namespace);
+                let args = decode::<ConfigMapPlugin>(&plugin.config)?.into_args();
                 made((&args).into(), args.options.as_ref())
             }
             "SecretGenerator" => {
-                let mut args: SecretArgs = decode(&plugin.config)?;
-                default_to(&mut args.name, &metadata.name);
-                default_to(&mut args.namespace, &metadata.namespace);
+                let args = decode::<SecretPlugin>(&plugin.config)?.into_args();
                 made((&args).into(), args.options.as_ref())
             }
             "HelmChartInflationGenerator" => {
@@ -394,7 +513,15 @@ impl<'o> Builder<'o> {
     }
 
     fn configure(&self, layer: &Layer<'o>, plugin: &Plugin) -> Result<Vec<Transformer>> {
-        let args: Args = decode(&plugin.config)?;
+        let args: Args = decode(&plugin.config).map_err(|error| {
+            // This one says what it was doing.
+            match plugin.kind.as_str() {
+                "NamespaceTransformer" => {
+                    format!("unmarshalling NamespaceTransformer config: {error}")
+                }
+                _ => error,
+            }
+        })?;
         let limits = &self.options.limits;
         let own: Vec<FieldSpec> = args
             .field_specs
@@ -559,6 +686,12 @@ impl<'o> Builder<'o> {
     }
 }
 
+/// Reads a file whose type `sigs.k8s.io/yaml` knows.
+fn decode_file<T: GoJson>(value: &Value) -> Result<T> {
+    gojson::decode(value, Unknown::Ignore, Scalars::AsText)
+        .map_err(|error| format!("error unmarshaling JSON: while decoding JSON: {error}"))
+}
+
 fn decode<T: GoJson>(config: &Value) -> Result<T> {
     gojson::decode(config, Unknown::Ignore, Scalars::AsText).map_err(|error| {
         // Every plugin has a structure of its own in Go.
@@ -566,12 +699,6 @@ fn decode<T: GoJson>(config: &Value) -> Result<T> {
         let error = error.replace("PluginConfig.", &format!("{kind}Plugin."));
         format!("error unmarshaling JSON: while decoding JSON: {error}")
     })
-}
-
-fn default_to(text: &mut String, default: &str) {
-    if text.is_empty() {
-        default.clone_into(text);
-    }
 }
 
 fn value_add(config: &Value, layer: &Layer<'_>, limits: &Limits) -> Result<ValueAdd> {
@@ -589,6 +716,9 @@ fn value_add(config: &Value, layer: &Layer<'_>, limits: &Limits) -> Result<Value
             .map_err(|error| error.to_string())?;
         let more: ValueAddArgs = decode(&value)?;
         args.targets.extend(more.targets);
+    }
+    if args.targets.is_empty() {
+        return Err("must specify at least one target".to_owned());
     }
     let targets = args
         .targets

@@ -17,7 +17,8 @@ pub(crate) struct Replacement(Result<Checked, String>);
 #[derive(Debug)]
 struct Checked {
     value: Source,
-    targets: Vec<Target>,
+    /// What is wrong with a target is told when it is its turn.
+    targets: Vec<Result<Target, String>>,
 }
 
 #[derive(Debug)]
@@ -59,16 +60,12 @@ impl Replacement {
         };
         let mut changed = false;
         for target in &checked.targets {
+            let target = target.as_ref().map_err(Clone::clone)?;
             let Some(select) = &target.select else {
                 return Err("target must specify resources to select".to_owned());
             };
             for (at, resource) in objects.resources.iter_mut().enumerate() {
-                if !select.selects(resource, schema)
-                    || target
-                        .reject
-                        .iter()
-                        .any(|reject| reject.rejects(resource, schema))
-                {
+                if !target.takes(select, resource, schema)? {
                     continue;
                 }
                 write(at, resource, &mut source, target)?;
@@ -121,23 +118,37 @@ impl Checked {
                     options: target.options.clone(),
                 })
             })
-            .collect::<Result<Vec<_>, String>>()?;
+            .collect();
         Ok(Checked { value, targets })
     }
 }
 
+impl Target {
+    /// True for an object that is selected and not rejected.
+    fn takes(
+        &self,
+        select: &Selected,
+        resource: &Resource,
+        schema: &Schema,
+    ) -> Result<bool, String> {
+        if !select.0.selects_metadata(resource)? {
+            return Ok(false);
+        }
+        for reject in &self.reject {
+            if reject.0.labels_match(resource)?.unwrap_or(false)
+                || reject.0.annotations_match(resource)?.unwrap_or(false)
+            {
+                return Ok(false);
+            }
+        }
+        let rejected = |reject: &Selected| {
+            reject.0.asks_for_id() && reject.matches_some_id(resource, schema)
+        };
+        Ok(select.matches_some_id(resource, schema) && !self.reject.iter().any(rejected))
+    }
+}
+
 impl Selected {
-    /// True when the present or a previous id matches, and the metadata.
-    fn selects(&self, resource: &Resource, schema: &Schema) -> bool {
-        self.matches_some_id(resource, schema) && self.0.selects_metadata(resource)
-    }
-
-    fn rejects(&self, resource: &Resource, schema: &Schema) -> bool {
-        (self.0.asks_for_id() && self.matches_some_id(resource, schema))
-            || self.0.has_labels_and_matches(resource)
-            || self.0.has_annotations_and_matches(resource)
-    }
-
     /// Namespaces are compared as they are written: none is the empty text in
     /// the present id, and `default` in previous ones.
     fn matches_some_id(&self, resource: &Resource, schema: &Schema) -> bool {
@@ -172,7 +183,7 @@ impl Live {
         if *own == at
             && let Ok(Some(node)) = fieldpath::get_in(&resource.root, path)
         {
-            self.value.clone_from(node);
+            self.value = node;
         }
     }
 }
@@ -203,10 +214,13 @@ fn value_of(source: &SourceSelector, objects: &ResMap, schema: &Schema) -> Resul
         .enumerate()
         .filter(|(_, resource)| matches(resource));
     let Some((at, resource)) = found.next() else {
-        return Err(format!("nothing selected by {}", show(source)));
+        return Err(format!("nothing selected by {}", show_with_path(source)));
     };
     if found.next().is_some() {
-        return Err(format!("multiple matches for selector {}", show(source)));
+        return Err(format!(
+            "multiple matches for selector {}",
+            show_with_path(source)
+        ));
     }
     let path = if source.field_path.is_empty() {
         "metadata.name"
@@ -228,7 +242,7 @@ fn value_of(source: &SourceSelector, objects: &ResMap, schema: &Schema) -> Resul
     let options = source.options.as_ref();
     let is_part = options.is_some_and(|options| !options.delimiter.is_empty());
     Ok(Live {
-        value: refine(node.clone(), options)?,
+        value: refine(node, options)?,
         place: (!is_part).then_some((at, parts)),
     })
 }
@@ -248,6 +262,14 @@ fn effective(namespace: &str) -> &str {
     } else {
         namespace
     }
+}
+
+/// The selector with the path that it names, if it names one.
+fn show_with_path(source: &SourceSelector) -> String {
+    if source.field_path.is_empty() {
+        return show(source);
+    }
+    format!("{}:{}", show(source), source.field_path)
 }
 
 fn show(source: &SourceSelector) -> String {

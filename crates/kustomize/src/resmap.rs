@@ -125,7 +125,14 @@ impl ResMap {
     }
 
     /// Objects that a selector selects, in their order.
-    pub(crate) fn select(&mut self, selector: &Compiled, schema: &Schema) -> Vec<usize> {
+    ///
+    /// # Errors
+    /// The selector has a part that is none.
+    pub(crate) fn select(
+        &mut self,
+        selector: &Compiled,
+        schema: &Schema,
+    ) -> Result<Vec<usize>, String> {
         let candidates: Vec<usize> = match selector.literal_name() {
             Some(name) => self
                 .index(schema)
@@ -135,10 +142,13 @@ impl ResMap {
                 .unwrap_or_default(),
             None => (0..self.resources.len()).collect(),
         };
-        candidates
-            .into_iter()
-            .filter(|&at| selector.selects(&self.resources[at], schema))
-            .collect()
+        let mut selected = Vec::new();
+        for at in candidates {
+            if selector.selects(&self.resources[at], schema)? {
+                selected.push(at);
+            }
+        }
+        Ok(selected)
     }
 
     /// Drops objects of which nothing is left.

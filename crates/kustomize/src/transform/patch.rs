@@ -346,7 +346,7 @@ fn merge_selected(
     objects: &mut ResMap,
     schema: &Schema,
 ) -> Result<(), String> {
-    let selected = objects.select(target, schema);
+    let selected = objects.select(target, schema)?;
     if selected.is_empty() {
         return Ok(());
     }
@@ -387,7 +387,7 @@ fn patch_selected(
     objects: &mut ResMap,
     schema: &Schema,
 ) -> Result<(), String> {
-    for at in objects.select(target, schema) {
+    for at in objects.select(target, schema)? {
         let resource = &mut objects.resources[at];
         resource.record_id(schema);
         let before = resource.current_id(schema);
@@ -481,7 +481,7 @@ impl JsonPatch {
     }
 
     pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
-        for at in objects.select(self.target.get()?, schema) {
+        for at in objects.select(self.target.get()?, schema)? {
             apply_json(&self.operations, &mut objects.resources[at])?;
         }
         objects.touch();
