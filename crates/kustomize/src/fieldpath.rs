@@ -145,9 +145,9 @@ pub(crate) fn get<'n>(root: &'n Node, path: &[String]) -> Result<Option<&'n Node
             let items = here
                 .as_seq()
                 .ok_or_else(|| wrong_kind("SequenceNode", here))?;
-            items.iter().find(|item| {
-                own_text(item, field) == Some(value)
-            })
+            items
+                .iter()
+                .find(|item| own_text(item, field) == Some(value))
         } else {
             here.as_map()
                 .ok_or_else(|| wrong_kind("MappingNode", here))?

@@ -20,6 +20,7 @@ mod fs;
 mod generate;
 mod git_url;
 mod gojson;
+mod growth;
 mod hash;
 mod helm;
 mod id;

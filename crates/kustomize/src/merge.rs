@@ -11,9 +11,9 @@ use crate::schema::{At, Merge, Schema};
 /// The key of a directive.
 pub(crate) const PATCH: &str = "$patch";
 
-/// Lists beyond this many elements are not merged by two keys: the procedure
-/// compares every element with every other.
-const LONGEST_TWO_KEYED_LIST: usize = 10_000;
+/// Lists beyond this many elements with repeated or missing keys are not
+/// merged: the procedure compares every element with every other.
+const LONGEST_IRREGULAR_LIST: usize = 2_000;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -241,12 +241,16 @@ impl<'s> Merger<'s> {
             return Ok(Node::seq(union(Vec::new(), elements)));
         };
         let at = at.and_then(|at| self.schema.element(at));
+        let used: Vec<&String> = keys
+            .iter()
+            .filter(|key| elements.iter().any(|node| !value_of(node, key).is_empty()))
+            .collect();
         let mut seen = HashSet::with_capacity(elements.len());
         let is_plain = elements.iter().all(|node| {
-            let tuple: Vec<&str> = keys.iter().map(|key| value_of(node, key)).collect();
+            let tuple: Vec<&str> = used.iter().map(|key| value_of(node, key)).collect();
             tuple.iter().all(|value| !value.is_empty()) && seen.insert(tuple)
         });
-        if is_plain {
+        if is_plain && (!used.is_empty() || elements.is_empty()) {
             return self.keyed(Vec::new(), elements, &keys, at).map(Node::seq);
         }
         let is_odd = |node: &&&Node| !matches!(node, Node::Map(_)) && !node.is_null();
@@ -300,6 +304,11 @@ impl<'s> Merger<'s> {
         {
             return Ok(merged);
         }
+        if let [first, second] = keys
+            && let Some(merged) = self.keyed_by_two(&base, patch, first, second, at)?
+        {
+            return Ok(merged);
+        }
         self.check_length(base.len() + patch.len(), keys)?;
         keyed_in_general(base, patch, keys, |base, patch| {
             self.element(base, patch, at)
@@ -307,13 +316,67 @@ impl<'s> Merger<'s> {
     }
 
     fn check_length(&self, length: usize, keys: &[String]) -> Result<()> {
-        if length > LONGEST_TWO_KEYED_LIST {
+        if length > LONGEST_IRREGULAR_LIST {
             return Err(format!(
-                "list of {length} elements is too long to merge by {}",
+                "list of {length} elements with repeated or missing keys is too long to merge by {}",
                 keys.join(" and ")
             ));
         }
         Ok(())
+    }
+
+    /// The usual cases of two keys: both present everywhere, or the second one
+    /// nowhere.
+    fn keyed_by_two(
+        &self,
+        base: &[Node],
+        patch: &[&Node],
+        first: &str,
+        second: &str,
+        at: Option<At<'s>>,
+    ) -> Result<Option<Vec<Node>>> {
+        let mut all = base.iter().chain(patch.iter().copied());
+        if all.all(|node| node.get(second).is_none()) {
+            return self.keyed_by_one(base, patch, first, at);
+        }
+        let index =
+            |nodes: &mut dyn Iterator<Item = &Node>| -> Option<HashMap<(String, String), usize>> {
+                let mut index = HashMap::new();
+                for (at, node) in nodes.enumerate() {
+                    let tuple = (
+                        value_of(node, first).to_owned(),
+                        value_of(node, second).to_owned(),
+                    );
+                    if tuple.0.is_empty() || tuple.1.is_empty() || index.insert(tuple, at).is_some()
+                    {
+                        return None;
+                    }
+                }
+                Some(index)
+            };
+        let (Some(in_base), Some(in_patch)) =
+            (index(&mut base.iter()), index(&mut patch.iter().copied()))
+        else {
+            return Ok(None);
+        };
+        let tuple = |node: &Node| {
+            (
+                value_of(node, first).to_owned(),
+                value_of(node, second).to_owned(),
+            )
+        };
+        // Elements of the base keep their places behind those that are new.
+        let mut out = Vec::with_capacity(base.len() + patch.len());
+        for node in patch {
+            if !in_base.contains_key(&tuple(node)) {
+                out.extend(self.element(None, Some(node), at)?);
+            }
+        }
+        for node in base {
+            let patch = in_patch.get(&tuple(node)).map(|&at| patch[at]);
+            out.extend(self.element(Some(node), patch, at)?);
+        }
+        Ok(Some(out))
     }
 
     /// The usual case: one key, present and distinct everywhere.

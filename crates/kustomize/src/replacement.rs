@@ -1,6 +1,7 @@
 //! Values copied from one object's field into fields of others.
 
 use crate::fieldpath::{self, CreateKind};
+use crate::growth::{Allowance, weight};
 use crate::kustomization::{self, FieldOptions, Selector, SourceSelector};
 use crate::node::{Node, Scalar};
 use crate::resmap::ResMap;
@@ -58,23 +59,23 @@ impl Replacement {
             },
             Source::Field(source) => value_of(source, objects, schema)?,
         };
-        let mut changed = false;
         for target in &checked.targets {
             let target = target.as_ref().map_err(Clone::clone)?;
             let Some(select) = &target.select else {
                 return Err("target must specify resources to select".to_owned());
             };
-            for (at, resource) in objects.resources.iter_mut().enumerate() {
+            // Selectors of labels are asked first, even when no name can match.
+            let name = select.0.literal_name().filter(|_| !target.asks_metadata());
+            for at in objects.candidates(name, schema) {
+                let resource = &mut objects.resources[at];
                 if !target.takes(select, resource, schema)? {
                     continue;
                 }
-                write(at, resource, &mut source, target)?;
+                let before = resource.current_id(schema);
+                write(at, resource, &mut source, target, &mut objects.allowance)?;
                 resource.sync_shared();
-                changed = true;
+                objects.changed(at, &before, schema);
             }
-        }
-        if changed {
-            objects.touch();
         }
         Ok(())
     }
@@ -124,6 +125,14 @@ impl Checked {
 }
 
 impl Target {
+    /// True when labels or annotations count.
+    fn asks_metadata(&self) -> bool {
+        let selectors = self.select.iter().chain(&self.reject);
+        selectors
+            .into_iter()
+            .any(|selected| selected.0.asks_metadata())
+    }
+
     /// True for an object that is selected and not rejected.
     fn takes(
         &self,
@@ -141,9 +150,8 @@ impl Target {
                 return Ok(false);
             }
         }
-        let rejected = |reject: &Selected| {
-            reject.0.asks_for_id() && reject.matches_some_id(resource, schema)
-        };
+        let rejected =
+            |reject: &Selected| reject.0.asks_for_id() && reject.matches_some_id(resource, schema);
         Ok(select.matches_some_id(resource, schema) && !self.reject.iter().any(rejected))
     }
 }
@@ -189,14 +197,12 @@ impl Live {
 }
 
 /// The value that the source names.
-fn value_of(source: &SourceSelector, objects: &ResMap, schema: &Schema) -> Result<Live, String> {
+fn value_of(
+    source: &SourceSelector,
+    objects: &mut ResMap,
+    schema: &Schema,
+) -> Result<Live, String> {
     let matches = |resource: &Resource| {
-        if !source.name.is_empty()
-            && resource.name() != source.name
-            && resource.previous.iter().all(|id| id.name != source.name)
-        {
-            return false;
-        }
         let fits = |want: &str, have: &str| want.is_empty() || want == have;
         // Here the scope of a type does not count.
         resource.all_ids(schema).iter().any(|id| {
@@ -208,10 +214,11 @@ fn value_of(source: &SourceSelector, objects: &ResMap, schema: &Schema) -> Resul
                     || effective(&source.namespace) == effective(&id.namespace))
         })
     };
+    let name = Some(source.name.as_str()).filter(|name| !name.is_empty());
     let mut found = objects
-        .resources
-        .iter()
-        .enumerate()
+        .candidates(name, schema)
+        .into_iter()
+        .map(|at| (at, &objects.resources[at]))
         .filter(|(_, resource)| matches(resource));
     let Some((at, resource)) = found.next() else {
         return Err(format!("nothing selected by {}", show_with_path(source)));
@@ -322,10 +329,12 @@ fn write(
     resource: &mut Resource,
     source: &mut Live,
     target: &Target,
+    allowance: &mut Allowance,
 ) -> Result<(), String> {
     for path_text in &target.field_paths {
         source.refresh(at, resource);
         let value = &source.value;
+        let size = weight(value);
         let create = target
             .options
             .as_ref()
@@ -341,7 +350,7 @@ fn write(
             "unable to {what} field {} in replacement target",
             crate::output::go_quote(path_text)
         );
-        match structured::write(&mut resource.root, &path, value, create) {
+        match structured::write(&mut resource.root, &path, value, create, allowance) {
             Outcome::Written => continue,
             Outcome::NoField => return Err(missing),
             Outcome::Failed(problem) => return Err(format!("{missing}: {problem}")),
@@ -352,6 +361,7 @@ fn write(
         let mut count = 0;
         let walked = fieldpath::visit(&mut node, &path, create, &mut |field| {
             count += 1;
+            allowance.spend(size)?;
             set(field, value, target.options.as_ref())
         });
         if let Node::Map(root) = node {

@@ -176,6 +176,11 @@ impl Compiled {
         .any(|pattern| !matches!(pattern, Pattern::Any))
     }
 
+    /// True when labels or annotations are asked for.
+    pub(crate) fn asks_metadata(&self) -> bool {
+        self.labels.is_some() || self.annotations.is_some()
+    }
+
     /// Whether the label selector matches, if there is one.
     ///
     /// # Errors
