@@ -447,6 +447,12 @@ fn keyed_in_general(
         effective = (0..keys.len()).collect();
     }
     let matches = |node: &Node, tuple: &[String]| {
+        if let ([key], [value]) = (keys, tuple)
+            && value.is_empty()
+        {
+            // Nothing is looked for, and found where the key is there.
+            return node.get(key).and_then(Node::text) == Some("");
+        }
         tuple.iter().any(|value| !value.is_empty())
             && keys
                 .iter()
@@ -612,15 +618,10 @@ fn wrong_kind(expected: NodeKind, node: &Node) -> String {
     )
 }
 
-/// The value of a key; blank when there is none, which an empty text is not.
+/// The value of a key; blank when there is none.
 fn value_of<'n>(node: &'n Node, key: &str) -> &'n str {
-    match node.get(key) {
-        Some(Node::Scalar(scalar)) if !scalar.is_null() => match scalar.text.as_str() {
-            "" => "\"\"",
-            text => text,
-        },
-        _ => "",
-    }
+    let value = node.get(key).filter(|value| !value.is_null());
+    value.and_then(Node::text).unwrap_or("")
 }
 
 fn has(node: &Node, key: &str) -> bool {

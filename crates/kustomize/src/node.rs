@@ -235,7 +235,10 @@ impl Scalar {
             (Tag::Float, Resolved::Uint(int)) => Ok(Resolved::Float(int as f64)),
             _ => Err(format!(
                 "yaml: cannot decode {} `{}` as a {}",
-                resolved.tag(),
+                match resolved {
+                    Resolved::Timestamp => "!!str",
+                    other => other.tag(),
+                },
                 self.text,
                 self.tag.short()
             )),

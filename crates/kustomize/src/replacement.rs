@@ -54,7 +54,10 @@ impl Replacement {
         let checked = self.0.as_ref().map_err(Clone::clone)?;
         let mut source = match &checked.value {
             Source::Literal(text) => Live {
-                value: Node::string(text),
+                value: match text.as_str() {
+                    "" => Node::string(""),
+                    text => Node::Scalar(Scalar::untagged(text)),
+                },
                 place: None,
             },
             Source::Field(source) => value_of(source, objects, schema)?,

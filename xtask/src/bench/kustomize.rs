@@ -252,7 +252,7 @@ fn object(number: usize, generated: usize) -> String {
 }
 
 fn kustomization(objects: usize) -> String {
-    let apps = objects.div_ceil(5);
+    let apps = (objects - objects / 50).div_ceil(5);
     let mut text = String::from(
         "resources: [../base]\nnamePrefix: prod-\nnamespace: production\nlabels:\n- pairs: {team: web, stage: prod}\n  includeSelectors: true\ncommonAnnotations: {contact: web@example.com}\nimages:\n- name: registry.example.com/team/app\n  newTag: \"2.0\"\n- name: proxy\n  newName: mirror.example.com/proxy\n",
     );

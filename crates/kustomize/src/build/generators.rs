@@ -182,8 +182,8 @@ impl<'o> Builder<'o> {
         made.previous = std::mem::take(&mut old.previous);
         made.prefixes = std::mem::take(&mut old.prefixes);
         made.suffixes = std::mem::take(&mut old.suffixes);
-        made.behavior = old.behavior;
-        if old.notes.origin.is_some() {
+        let asked = std::mem::replace(&mut made.behavior, old.behavior);
+        if old.notes.origin.is_some() && asked != Behavior::Replace {
             made.notes = std::mem::take(&mut old.notes);
         }
         made.variables = std::mem::take(&mut old.variables);

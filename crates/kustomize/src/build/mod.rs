@@ -216,6 +216,9 @@ impl<'o> Builder<'o> {
     fn drop_local_config(&self, objects: &mut ResMap) -> Result<()> {
         for resource in &objects.resources {
             read::check_identity(&resource.root).map_err(|_| output::identity_problem(resource))?;
+            if resource.root.get("kind").is_some_and(Node::is_null) {
+                return Err("ERROR node-referrerOriginal 'Kind' mismatch '' != 'null'".to_owned());
+            }
         }
         objects.resources.retain(|resource| {
             resource
