@@ -153,11 +153,14 @@ pub fn run_with(
 }
 
 fn execute(arguments: impl IntoIterator<Item = OsString>, mut terminal: Terminal) -> ExitCode {
-    sluice_runtime::client::install_tls();
     let cli = match parse(arguments) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, &mut terminal),
     };
+    // A build of local files is over sooner than this is done.
+    if !matches!(cli.command, Some(Command::Kustomize(_))) {
+        sluice_runtime::client::install_tls();
+    }
     match run(cli, terminal.clone()) {
         Ok(code) => code,
         Err(failure) => {
