@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use sluice_helm::chart::{Chart, Dependency, Lock, glob_matches, load_archive, write_archive};
-use sluice_helm::disk::{load_chart, write_file};
+use sluice_helm::disk::{view_chart, write_file};
 use sluice_helm::index::Index;
 use sluice_helm::package::{archive_name, lock_digest, lock_yaml};
 use sluice_version::{Constraint, Version};
@@ -71,9 +71,9 @@ fn listed(chart: &Chart) -> Vec<Dependency> {
 
 impl ListArgs {
     fn run(&self, env: &mut Environment<'_>) -> Done {
-        let chart = load_chart(&self.chart)?;
+        let chart = view_chart(&self.chart)?;
         let dependencies = listed(&chart);
-        if dependencies.is_empty() {
+        if chart.metadata.dependencies.is_none() {
             writeln!(
                 env.out,
                 "WARNING: no dependencies at {}",
@@ -107,8 +107,8 @@ impl ListArgs {
             writeln!(env.out, "{}", cells.join("\t"))?;
         }
         writeln!(env.out)?;
-        for name in unlisted(&self.chart, &dependencies)? {
-            writeln!(env.out, "WARNING: {name:?} is not in Chart.yaml.")?;
+        for warning in unlisted(&self.chart, &dependencies) {
+            writeln!(env.out, "WARNING: {warning}")?;
         }
         Ok(())
     }
@@ -166,7 +166,7 @@ fn status(folder: &Path, dependency: &Dependency, parent: &Chart) -> String {
     match matching.as_slice() {
         [] => {}
         [archive] => {
-            let Ok(chart) = load_chart(archive) else {
+            let Ok(chart) = view_chart(archive) else {
                 return "corrupt".to_owned();
             };
             if chart.name() != dependency.name {
@@ -190,7 +190,7 @@ fn status(folder: &Path, dependency: &Dependency, parent: &Chart) -> String {
         }
         .to_owned();
     }
-    let Ok(chart) = load_chart(&inner) else {
+    let Ok(chart) = view_chart(&inner) else {
         return "corrupt".to_owned();
     };
     if chart.name() != dependency.name {
@@ -215,19 +215,23 @@ fn fits(constraint: &str, version: &str) -> &'static str {
     }
 }
 
-/// What lies in `charts/` and is no dependency.
-fn unlisted(chart: &Path, dependencies: &[Dependency]) -> Done<Vec<String>> {
+/// What is to be said about what lies in `charts/` and is no dependency.
+fn unlisted(chart: &Path, dependencies: &[Dependency]) -> Vec<String> {
     let mut found = Vec::new();
     for path in entries(&chart.join("charts")) {
         if !path.is_dir() && path.extension().is_none_or(|e| e != "tgz") {
             continue;
         }
-        let inner = load_chart(&path)?;
-        if !dependencies.iter().any(|d| d.name == inner.name()) {
-            found.push(path.display().to_string());
+        let shown = path.display().to_string();
+        match view_chart(&path) {
+            Err(_) => found.push(format!("{shown:?} is not a chart.")),
+            Ok(inner) if !dependencies.iter().any(|d| d.name == inner.name()) => {
+                found.push(format!("{shown:?} is not in Chart.yaml."));
+            }
+            Ok(_) => {}
         }
     }
-    Ok(found)
+    found
 }
 
 /// The repositories that take part, with what they offer.
@@ -349,7 +353,7 @@ fn open(
         }
         Ok(_) => {}
     }
-    let chart = load_chart(&folder)?;
+    let chart = view_chart(&folder)?;
     let sources = Sources {
         fetcher: Fetcher::new(download)?,
         known: known(env)?,
@@ -472,7 +476,7 @@ fn resolve(folder: &Path, wanted: &[Dependency], sources: &Sources) -> Done<Vec<
             if !inner.exists() {
                 return fail(format!("directory {} not found", inner.display()));
             }
-            let version = load_chart(&inner)?.metadata.version;
+            let version = view_chart(&inner)?.metadata.version;
             accepted(&version).then_some(version)
         } else if address.starts_with("oci://") {
             return no_registries(&address);
@@ -537,7 +541,7 @@ fn fetch(
             continue;
         }
         if address.starts_with("file://") {
-            let chart = load_chart(&local_folder(folder, &address))?;
+            let chart = view_chart(&local_folder(folder, &address))?;
             archives.push((archive_name(&chart), write_archive(&chart, now())?));
             continue;
         }
@@ -570,7 +574,7 @@ fn fetch(
         if path.is_dir() || !name.ends_with(".tgz") || archives.iter().any(|(n, _)| *n == name) {
             continue;
         }
-        match load_chart(&path) {
+        match view_chart(&path) {
             Err(error) => writeln!(
                 env.out,
                 "Could not load {} to verify; skipping... (Error: {error})",

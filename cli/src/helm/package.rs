@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sluice_helm::chart::write_archive;
-use sluice_helm::disk::{load_chart, write_file};
-use sluice_helm::package::archive_name;
+use sluice_helm::disk::{load_folder, write_file};
+use sluice_helm::package::{archive_name, check_schemas};
 use sluice_helm::provenance;
 use sluice_helm::template::check_dependencies;
 use sluice_version::Version;
@@ -76,7 +76,7 @@ impl PackageArgs {
     }
 
     fn package(&self, path: &Path, env: &mut Environment<'_>) -> Done {
-        let mut chart = load_chart(path)?;
+        let mut chart = load_folder(path)?;
         if let Some(version) = &self.version {
             chart.metadata.version.clone_from(version);
         }
@@ -85,6 +85,7 @@ impl PackageArgs {
             chart.metadata.app_version.clone_from(version);
         }
         check_dependencies(&chart).map_err(HelmError)?;
+        check_schemas(&chart).map_err(|e| HelmError(format!("failed to save: {e}")))?;
         let destination = match self.destination.as_path() {
             here if here == Path::new(".") => std::env::current_dir()?,
             other => other.to_owned(),

@@ -1,6 +1,7 @@
 //! `helm show`.
 
 use clap::{Args, Subcommand};
+use sluice_helm::chart::ApiVersions;
 use sluice_helm::show::{Part, show};
 
 use super::options::ChartOptions;
@@ -44,7 +45,7 @@ impl Show {
             Show::Readme(args) => (Part::Readme, args),
             Show::Values(args) => (Part::Values, args),
         };
-        let chart = args.chart.locate(&args.reference, env)?;
+        let chart = args.chart.locate(&args.reference, ApiVersions::Any, env)?;
         Ok(env.out.write_all(show(&chart, part).as_bytes())?)
     }
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use crate::chart::{
-    Chart, ChartError, File, IgnoreRules, MAX_FILE_BYTES, ModTime, PathKind, load_archive,
-    load_files, read_archive,
+    ApiVersions, Chart, ChartError, File, IgnoreRules, MAX_FILE_BYTES, ModTime, PathKind,
+    load_files, load_files_as, read_archive,
 };
 use crate::lint::{Linted, Present};
 
@@ -50,13 +50,15 @@ pub enum DiskError {
         name: String,
     },
     /// A folder to be linted has no Chart.yaml.
-    #[error(
-        "unable to check Chart.yaml file in chart: stat {path}: no such file or directory",
-        path = .path.display()
-    )]
-    NoChartFile {
+    #[error("unable to check Chart.yaml file in chart: {0}")]
+    NoChartFile(Box<DiskError>),
+    /// A folder to be used has no Chart.yaml.
+    #[error("unable to detect chart at {path}: {cause}", path = .path.display())]
+    Undetected {
         /// Where it should be.
         path: PathBuf,
+        /// Why it cannot be read.
+        cause: Box<DiskError>,
     },
     /// A folder holds more than a chart may.
     #[error("{path} holds more than a chart may", path = .path.display())]
@@ -92,22 +94,56 @@ fn io(operation: &'static str, path: &Path) -> impl Fn(std::io::Error) -> DiskEr
             std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
             std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
             std::io::ErrorKind::IsADirectory => "is a directory".to_owned(),
+            std::io::ErrorKind::NotADirectory => "not a directory".to_owned(),
             _ => error.to_string(),
         },
     }
 }
 
-/// Reads a chart from a folder or an archive.
+/// Reads a chart that is going to be used from a folder or an archive.
 ///
 /// # Errors
 /// [`DiskError`] with Helm's text.
 pub fn load_chart(path: &Path) -> Result<Chart, DiskError> {
     let metadata = std::fs::metadata(path).map_err(io("stat", path))?;
-    if metadata.is_dir() {
-        return Ok(load_files(read_folder(path)?)?);
+    match metadata.is_dir() {
+        true => load_folder(path),
+        false => Ok(load_files(read_chart_archive(path)?)?),
     }
+}
+
+/// Reads a chart that is going to be used from a folder.
+///
+/// # Errors
+/// [`DiskError`] with Helm's text.
+pub fn load_folder(path: &Path) -> Result<Chart, DiskError> {
+    let chart_yaml = path.join("Chart.yaml");
+    if let Err(error) = std::fs::metadata(&chart_yaml) {
+        return Err(DiskError::Undetected {
+            cause: Box::new(io("open", &chart_yaml)(error)),
+            path: chart_yaml,
+        });
+    }
+    Ok(load_files(read_folder(path)?)?)
+}
+
+/// Reads a chart that is only looked at, of whatever API, from a folder or an
+/// archive.
+///
+/// # Errors
+/// [`DiskError`] with Helm's text.
+pub fn view_chart(path: &Path) -> Result<Chart, DiskError> {
+    let metadata = std::fs::metadata(path).map_err(io("stat", path))?;
+    let files = match metadata.is_dir() {
+        true => read_folder(path)?,
+        false => read_chart_archive(path)?,
+    };
+    Ok(load_files_as(files, ApiVersions::Any)?)
+}
+
+fn read_chart_archive(path: &Path) -> Result<Vec<File>, DiskError> {
     let bytes = read_file(path)?;
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
+    if !bytes.starts_with(&[0x1f, 0x8b, 8]) {
         let name = path.to_string_lossy();
         if name.ends_with(".yml") || name.ends_with(".yaml") {
             return Err(DiskError::Yaml {
@@ -116,13 +152,63 @@ pub fn load_chart(path: &Path) -> Result<Chart, DiskError> {
         }
         return Err(DiskError::NotAnArchive {
             path: path.to_owned(),
-            mime: match std::str::from_utf8(&bytes[..bytes.len().min(512)]) {
-                Ok(_) => "text/plain; charset=utf-8",
-                Err(_) => "application/octet-stream",
-            },
+            mime: mime_type(&bytes),
         });
     }
-    Ok(load_archive(&bytes)?)
+    Ok(read_archive(&bytes).map_err(ChartError::from)?)
+}
+
+/// What Go takes the head of a file for. It is looked at in a buffer of 512
+/// bytes, so that a shorter text seems to end in zeros.
+fn mime_type(bytes: &[u8]) -> &'static str {
+    const HEAD: usize = 512;
+    const TAGS: &[&str] = &[
+        "<!doctype html",
+        "<html",
+        "<head",
+        "<script",
+        "<iframe",
+        "<h1",
+        "<div",
+        "<font",
+        "<table",
+        "<a",
+        "<style",
+        "<title",
+        "<b",
+        "<body",
+        "<br",
+        "<p",
+        "<!--",
+    ];
+    const SIGNATURES: &[(&[u8], &str)] = &[
+        (b"%PDF-", "application/pdf"),
+        (b"PK\x03\x04", "application/zip"),
+        (b"Rar!\x1a\x07", "application/x-rar-compressed"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"GIF87a", "image/gif"),
+        (b"GIF89a", "image/gif"),
+        (b"\xff\xd8\xff", "image/jpeg"),
+        (b"\xef\xbb\xbf", "text/plain; charset=utf-8"),
+    ];
+    let head = &bytes[..bytes.len().min(HEAD)];
+    let text = head.trim_ascii_start();
+    let lower = String::from_utf8_lossy(text).to_ascii_lowercase();
+    let ends = |tag: &str| matches!(lower.as_bytes().get(tag.len()), Some(b' ' | b'>'));
+    if TAGS.iter().any(|tag| lower.starts_with(tag) && ends(tag)) {
+        return "text/html; charset=utf-8";
+    }
+    if text.starts_with(b"<?xml") {
+        return "text/xml; charset=utf-8";
+    }
+    if let Some((_, mime)) = SIGNATURES.iter().find(|(start, _)| head.starts_with(start)) {
+        return mime;
+    }
+    let is_binary = |b: &u8| *b <= 8 || *b == 11 || (14..=26).contains(b) || (28..=31).contains(b);
+    match head.len() < HEAD || head.iter().any(is_binary) {
+        true => "application/octet-stream",
+        false => "text/plain; charset=utf-8",
+    }
 }
 
 /// Reads a chart for `helm lint`, from a folder or an archive.
@@ -130,8 +216,8 @@ pub fn load_chart(path: &Path) -> Result<Chart, DiskError> {
 /// # Errors
 /// [`DiskError`] with Helm's text.
 pub fn read_lint(path: &Path) -> Result<Linted, DiskError> {
-    let metadata = std::fs::metadata(path);
-    if metadata.is_ok_and(|m| m.is_file()) {
+    let name = path.to_string_lossy();
+    if name.ends_with(".tgz") || name.ends_with(".tar.gz") {
         let files = read_archive(&read_file(path)?).map_err(ChartError::from)?;
         let there = |prefix: &str| match files.iter().any(|f| f.name.starts_with(prefix)) {
             true => Present::Folder,
@@ -145,8 +231,10 @@ pub fn read_lint(path: &Path) -> Result<Linted, DiskError> {
         });
     }
     let chart_yaml = path.join("Chart.yaml");
-    if std::fs::metadata(&chart_yaml).is_err() {
-        return Err(DiskError::NoChartFile { path: chart_yaml });
+    if let Err(error) = std::fs::metadata(&chart_yaml) {
+        return Err(DiskError::NoChartFile(Box::new(io("stat", &chart_yaml)(
+            error,
+        ))));
     }
     let there = |name: &str| match std::fs::metadata(path.join(name)) {
         Ok(found) if found.is_dir() => Present::Folder,
@@ -173,7 +261,13 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, DiskError> {
             path: path.to_owned(),
         });
     }
-    std::fs::read(path).map_err(io("open", path))
+    std::fs::read(path).map_err(|error| {
+        let operation = match error.kind() {
+            std::io::ErrorKind::IsADirectory => "read",
+            _ => "open",
+        };
+        io(operation, path)(error)
+    })
 }
 
 /// Reads the files of a chart folder, .helmignore applied, links followed.

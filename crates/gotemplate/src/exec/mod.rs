@@ -48,6 +48,9 @@ pub struct Limits {
     pub depth: usize,
 }
 
+/// Levels that must be left for one template to call another.
+const TEMPLATE_HEADROOM: usize = 16;
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {
@@ -474,6 +477,11 @@ impl<'r, H: Host> Run<'r, H> {
         let Some(tree) = self.set.lookup(&call.name).map(Arc::clone) else {
             return Err(frame.error(format!("template {} not defined", quote(&call.name))));
         };
+        // Checked here already, so that the error names the action and not what
+        // happens to be the last straw inside of it.
+        if self.depth.saturating_add(TEMPLATE_HEADROOM) >= self.limits.depth {
+            return Err(frame.limit(Limit::Depth(self.limits.depth)));
+        }
         let dot = match &call.pipe {
             Some(pipe) => self.pipeline(frame, dot, pipe)?,
             None => Operand::invalid(),

@@ -64,11 +64,23 @@ pub enum ArchiveError {
     },
 }
 
+/// Bytes of the shortest header of a gzip stream.
+const GZIP_HEADER: usize = 10;
+
 /// Reads the files of a chart archive, the first folder of their names dropped.
 ///
 /// # Errors
 /// [`ArchiveError`] with Helm's text; nothing beyond the bounds is unpacked.
 pub fn read_archive(bytes: &[u8]) -> Result<Vec<File>, ArchiveError> {
+    if bytes.len() < GZIP_HEADER {
+        let problem = match bytes.is_empty() {
+            true => "EOF",
+            false => "unexpected EOF",
+        };
+        return Err(ArchiveError::Damaged {
+            problem: problem.to_owned(),
+        });
+    }
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Err(ArchiveError::NotGzip);
     }
@@ -270,7 +282,10 @@ mod tests {
             assert_eq!(error.to_string(), want, "{name}");
         }
         assert_eq!(read_archive(&archive(&[])), Err(ArchiveError::Empty));
-        assert_eq!(read_archive(b"PK"), Err(ArchiveError::NotGzip));
+        assert_eq!(
+            read_archive(b"PK\x03\x04 a zip file"),
+            Err(ArchiveError::NotGzip)
+        );
     }
 
     #[test]
