@@ -146,20 +146,45 @@ impl Controllers {
 
 /// The programs to start as processes.
 #[derive(Debug, Clone)]
-pub enum Programs {
-    /// This package's own program, which becomes either controller by its first argument: what a plain
-    /// `cargo test` has.
-    Own(PathBuf),
-    /// The released binaries in a folder.
-    Folder(PathBuf),
+pub struct Programs {
+    own: PathBuf,
+    source: Option<PathBuf>,
+    kustomize: Option<PathBuf>,
 }
 
 impl Programs {
-    /// The binaries in the folder that `SLUICE_TEST_BIN` names, or else `own`.
+    /// `own` is this package's program, which becomes either controller by its first argument. A binary that
+    /// `SLUICE_TEST_SOURCE_CONTROLLER` or `SLUICE_TEST_KUSTOMIZE_CONTROLLER` names takes its place: another
+    /// build, or the half of another toolkit that speaks the same API.
     pub fn choose(own: &str) -> Self {
-        match std::env::var_os("SLUICE_TEST_BIN") {
-            Some(folder) => Self::Folder(folder.into()),
-            None => Self::Own(own.into()),
+        let named = |variable| std::env::var_os(variable).map(PathBuf::from);
+        Self {
+            own: own.into(),
+            source: named("SLUICE_TEST_SOURCE_CONTROLLER"),
+            kustomize: named("SLUICE_TEST_KUSTOMIZE_CONTROLLER"),
+        }
+    }
+
+    /// Whether a controller is not the one that this package was built with.
+    pub fn is_foreign(&self, which: Which) -> bool {
+        self.binary(which).is_some()
+    }
+
+    fn binary(&self, which: Which) -> Option<&Path> {
+        match which {
+            Which::Source => self.source.as_deref(),
+            Which::Kustomize => self.kustomize.as_deref(),
+        }
+    }
+
+    fn command(&self, which: Which) -> Command {
+        match self.binary(which) {
+            Some(binary) => Command::new(binary),
+            None => {
+                let mut command = Command::new(&self.own);
+                command.arg(which.name());
+                command
+            }
         }
     }
 }
@@ -186,19 +211,16 @@ impl Process {
         let folder = ground.folder.join(which.name());
         let temporary = folder.join("tmp");
         std::fs::create_dir_all(&temporary)?;
-        let mut command = match programs {
-            Programs::Own(program) => {
-                let mut command = Command::new(program);
-                command.arg(which.name());
-                command
-            }
-            Programs::Folder(folder) => Command::new(folder.join(which.name())),
-        };
         let log = folder.join("log");
         let out = std::fs::File::options()
             .create(true)
             .append(true)
             .open(&log)?;
+        let mut command = programs.command(which);
+        if programs.is_foreign(which) && which == Which::Kustomize {
+            // Flux's looks for its dependencies this often; ours is woken.
+            command.arg("--requeue-dependency=1s");
+        }
         let child = command
             .args(ground.flags(which))
             .current_dir(&folder)

@@ -79,6 +79,7 @@ impl World {
                 branch: None,
                 tag: None,
                 namespace: "flux-system".to_owned(),
+                target_namespace: None,
             },
             state: state.to_owned(),
             cluster,
@@ -197,6 +198,7 @@ impl World {
                 .collect();
             match (behind.is_empty(), listed.items.is_empty()) {
                 (true, false) => Ok(()),
+                (true, true) => bail!("there is no Kustomization"),
                 _ => bail!("{}", behind.join("; ")),
             }
         })

@@ -75,6 +75,50 @@ fn image_is(image: &str, name: &str) -> bool {
     last.split(['@', ':']).next() == Some(name)
 }
 
+/// Kinds beside the toolkit's own that repositories for Flux hold, and the controller that serves them.
+pub const EXTENSIONS: [(&str, &str, &str); 1] = [(
+    "source.extensions.fluxcd.io",
+    "ArtifactGenerator",
+    "source-watcher",
+)];
+
+/// The CRD of an extension for a cluster of our own: it takes what is written, for nobody acts on it.
+fn extension(group: &str, kind: &str) -> Value {
+    let singular = kind.to_lowercase();
+    let open = serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    serde_json::json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{singular}s.{group}")},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": kind, "listKind": format!("{kind}List"), "plural": format!("{singular}s"), "singular": singular},
+            "versions": [{
+                "name": "v1beta1", "served": true, "storage": true,
+                "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": open, "status": open}}},
+            }],
+        },
+    })
+}
+
+/// Installs the CRDs of the [`EXTENSIONS`], so that a repository that holds such objects can be run.
+///
+/// # Errors
+/// As [`install_crds`].
+pub async fn install_extensions(client: &Client) -> anyhow::Result<()> {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for (group, kind, _) in EXTENSIONS {
+        let crd = extension(group, kind);
+        let params = PatchParams::apply(MANAGER).force();
+        api.patch(&crd_name(&crd), &params, &Patch::Apply(&crd))
+            .await
+            .with_context(|| format!("cannot install the CRD of {kind}"))?;
+    }
+    Ok(())
+}
+
 /// Installs the CRDs that are missing; those that are there stay as they are.
 ///
 /// Returns the names of those that were missing and not installed because `may_install` is not given.

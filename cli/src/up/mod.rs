@@ -62,6 +62,9 @@ pub struct UpArgs {
     /// Folder in the repository that describes the cluster.
     #[arg(long)]
     pub path: Option<String>,
+    /// Namespace to put everything of the repository into; created if it is not there.
+    #[arg(long)]
+    pub target_namespace: Option<String>,
     /// Folder for the state of the embedded cluster and the artifacts.
     #[arg(long, default_value = ".sluice")]
     pub state: PathBuf,
@@ -145,6 +148,7 @@ fn settings(args: &UpArgs, around: &Surroundings) -> anyhow::Result<Settings> {
             .namespace
             .clone()
             .unwrap_or_else(|| "flux-system".to_owned()),
+        target_namespace: args.target_namespace.clone(),
     };
     let cluster = match (&around.kubeconfig, &around.context) {
         (None, None) => ClusterChoice::Embedded,
@@ -215,6 +219,9 @@ fn report(screen: &Screen, limit: Duration) {
             None => node.message.clone(),
         };
         eprintln!("  {}/{}/{}: {why}", node.kind, node.namespace, node.name);
+        if node.message.contains("namespace not specified") {
+            eprintln!("    give the objects a namespace, or run with --target-namespace NAME");
+        }
         for child in node.children.iter().filter(|c| c.state != State::Ready) {
             let why = match &child.waits_for {
                 Some(waits_for) => format!("waits for {waits_for}"),

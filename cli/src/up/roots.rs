@@ -38,6 +38,8 @@ pub struct Wanted {
     pub tag: Option<String>,
     /// Namespace of the objects to create.
     pub namespace: String,
+    /// Namespace of everything that a new Kustomization applies.
+    pub target_namespace: Option<String>,
 }
 
 const NAME: &str = "flux-system";
@@ -76,11 +78,11 @@ fn pick(found: Vec<Root>, repository: &Repository, wanted: &Wanted) -> anyhow::R
         return Ok(found
             .into_iter()
             .find(same)
-            .unwrap_or_else(|| new(repository, &wanted.namespace, path)));
+            .unwrap_or_else(|| new(repository, wanted, path)));
     }
     let mut found = found;
     match found.len() {
-        0 => Ok(new(repository, &wanted.namespace, "./")),
+        0 => Ok(new(repository, wanted, "./")),
         1 => Ok(found.remove(0)),
         _ => {
             let mut paths: Vec<_> = found
@@ -97,12 +99,13 @@ fn pick(found: Vec<Root>, repository: &Repository, wanted: &Wanted) -> anyhow::R
     }
 }
 
-fn new(repository: &Repository, namespace: &str, path: &str) -> Root {
+fn new(repository: &Repository, wanted: &Wanted, path: &str) -> Root {
+    let namespace = &wanted.namespace;
     let path = match normal(path) {
         path if path.is_empty() => "./".to_owned(),
         path => format!("./{path}"),
     };
-    Root {
+    let mut root = Root {
         source: serde_json::json!({
             "apiVersion": "source.toolkit.fluxcd.io/v1",
             "kind": "GitRepository",
@@ -119,7 +122,11 @@ fn new(repository: &Repository, namespace: &str, path: &str) -> Root {
             },
         }),
         file: None,
+    };
+    if let Some(target) = &wanted.target_namespace {
+        root.kustomization["spec"]["targetNamespace"] = target.as_str().into();
     }
+    root
 }
 
 /// Puts the branch or tag into the source; without either, a new source follows what is checked out.
@@ -321,5 +328,16 @@ mod tests {
         let root = with_ref(root, &repository(), &wanted);
         assert_eq!(text(&root.kustomization, "/spec/path"), "./deploy");
         assert_eq!(text(&root.source, "/spec/ref/branch"), "main");
+        assert_eq!(root.kustomization.pointer("/spec/targetNamespace"), None);
+    }
+
+    #[test]
+    fn a_new_root_takes_the_target_namespace() {
+        let wanted = Wanted {
+            target_namespace: Some("web".into()),
+            ..wanted(None)
+        };
+        let root = pick(Vec::new(), &repository(), &wanted).expect("new");
+        assert_eq!(text(&root.kustomization, "/spec/targetNamespace"), "web");
     }
 }

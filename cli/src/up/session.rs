@@ -88,6 +88,10 @@ impl Session {
             .and_then(serde_json::Value::as_str)
             .unwrap_or(&settings.wanted.namespace);
         cluster::ensure_namespace(&client, namespace).await?;
+        let target = root.kustomization.pointer("/spec/targetNamespace");
+        if let Some(target) = target.and_then(serde_json::Value::as_str) {
+            cluster::ensure_namespace(&client, target).await?;
+        }
         let request = jiff::Timestamp::now().to_string();
         root.source["metadata"]["annotations"][RECONCILE_REQUEST] = request.clone().into();
         cluster::apply(&client, &root.source).await?;
@@ -180,6 +184,7 @@ async fn connect(settings: &Settings) -> anyhow::Result<(Config, Option<cluster:
 /// Makes sure that nobody else does the work and that the CRDs are there.
 async fn prepare(choice: &ClusterChoice, client: &Client) -> anyhow::Result<()> {
     let ClusterChoice::Existing { consent, .. } = choice else {
+        cluster::install_extensions(client).await?;
         cluster::install_crds(client, true).await?;
         return Ok(());
     };
@@ -262,7 +267,11 @@ fn start_controllers(
         local,
     };
     let source = source_controller::run(source, config.clone(), stop.clone(), options);
-    let mut flags = vec!["kustomize-controller"];
+    // Whoever runs a repository here wants to see it work as far as it can: all kinds of sources are allowed.
+    let mut flags = vec![
+        "kustomize-controller",
+        "--feature-gates=ExternalArtifact=true",
+    ];
     flags.extend(quiet);
     let kustomize =
         kustomize_controller::Args::try_parse_from(flags).context("kustomize-controller")?;

@@ -12,6 +12,7 @@ use sluice_api::kustomize::Kustomization;
 use sluice_api::reason;
 use sluice_api::source::GitRepository;
 
+use super::cluster::EXTENSIONS;
 use super::view::{Node, State};
 
 /// How a managed object is, as its live state says.
@@ -128,6 +129,13 @@ fn node(kustomization: &Kustomization, observed: &Observed) -> Node {
         judged.state = State::Working;
         judged.message = format!("new revision {revision}");
     }
+    let missing = judged.message.starts_with("Source artifact not found")
+        || judged.message.starts_with("ExternalArtifact.source.")
+            && judged.message.ends_with("not found");
+    if judged.state == State::Failed && missing {
+        judged.state = State::Waiting;
+        judged.waits_for = Some(source_name(kustomization));
+    }
     let children = children(&status.inventory.unwrap_or_default().entries, observed);
     if judged.state == State::Working
         && let Some(child) = children.iter().find(|c| c.state != State::Ready)
@@ -141,6 +149,22 @@ fn node(kustomization: &Kustomization, observed: &Observed) -> Node {
         children,
         ..judged.node("Kustomization", &kustomization.metadata)
     }
+}
+
+/// What a Kustomization takes its files from; an ExternalArtifact is made by another controller, so that a
+/// missing one is waited for.
+fn source_name(kustomization: &Kustomization) -> String {
+    let reference = &kustomization.spec.source_ref;
+    let namespace = reference
+        .namespace
+        .as_ref()
+        .or(kustomization.metadata.namespace.as_ref());
+    format!(
+        "{}/{}/{}",
+        reference.kind.as_str(),
+        namespace.map_or("", String::as_str),
+        reference.name
+    )
 }
 
 /// The revision that the source of a Kustomization has now.
@@ -203,6 +227,14 @@ fn child(id: &ObjectId, observed: &Observed) -> Node {
     {
         node.state = State::Waiting;
         node.waits_for = Some(kind.controller.name().to_owned());
+    }
+    let is_extension =
+        |(group, kind, _): &&(&str, &str, &str)| *group == id.group && *kind == id.kind;
+    if let Some((.., controller)) = EXTENSIONS.iter().find(is_extension)
+        && observed.others == Others::None
+    {
+        node.state = State::Waiting;
+        node.waits_for = Some((*controller).to_owned());
     }
     node
 }
@@ -275,10 +307,6 @@ fn judge(
                 || "its dependencies".to_owned(),
                 |name| format!("Kustomization/{name}"),
             ));
-        }
-        Status::False if ready.message.starts_with("Source artifact not found") => {
-            judged.state = State::Waiting;
-            judged.waits_for = Some("its source".to_owned());
         }
         Status::False => judged.state = State::Failed,
         Status::True | Status::Unknown => {
@@ -394,6 +422,7 @@ mod tests {
                         &[
                             "flux-system_apps_kustomize.toolkit.fluxcd.io_Kustomization",
                             "apps_web_helm.toolkit.fluxcd.io_HelmRelease",
+                            "apps_split_source.extensions.fluxcd.io_ArtifactGenerator",
                         ],
                     ),
                 ),
@@ -406,12 +435,41 @@ mod tests {
             "\
 ✔ GitRepository/flux-system/fleet (main@sha1:1)  ready: stored artifact
 ✔ Kustomization/flux-system/fleet (main@sha1:1)  ready: Applied revision: main@sha1:1
-└─ ◎ HelmRelease/apps/web  waiting for helm-controller
+├─ ◎ HelmRelease/apps/web  waiting for helm-controller
+└─ ◎ ArtifactGenerator/apps/split  waiting for source-watcher
 ◎ Kustomization/flux-system/platform  waiting for kustomize-controller
 ◎ Kustomization/flux-system/apps  waiting for Kustomization/flux-system/platform, 5s
 "
         );
         assert!(!is_settled(&build(&observed), &observed, "1"));
+    }
+
+    #[test]
+    fn a_missing_artifact_is_waited_for_by_name() {
+        let failed = |message: &str| {
+            json!({
+                "observedGeneration": 1,
+                "conditions": [{"type": "Ready", "status": "False", "reason": "ArtifactFailed", "message": message, "lastTransitionTime": "2026-01-02T03:04:00Z"}],
+            })
+        };
+        for (message, state) in [
+            ("Source artifact not found, retrying in 30s", State::Waiting),
+            (
+                "ExternalArtifact.source.toolkit.fluxcd.io \"web\" not found",
+                State::Waiting,
+            ),
+            (
+                "GitRepository.source.toolkit.fluxcd.io \"web\" not found",
+                State::Failed,
+            ),
+        ] {
+            let waiting = kustomization("apps", &[], failed(message));
+            let node = node(&waiting, &Observed::default());
+            assert_eq!(node.state, state, "{message}");
+            let named =
+                (state == State::Waiting).then(|| "GitRepository/flux-system/fleet".to_owned());
+            assert_eq!(node.waits_for, named, "{message}");
+        }
     }
 
     #[test]
