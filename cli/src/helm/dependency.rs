@@ -1,6 +1,6 @@
 //! `helm dependency`: the charts that a chart brings along.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use sluice_helm::chart::{Chart, Dependency, Lock, glob_matches, load_archive, write_archive};
@@ -247,14 +247,15 @@ impl Sources {
         let alias = repository
             .strip_prefix("alias:")
             .or_else(|| repository.strip_prefix('@'));
-        match alias {
+        let Some(alias) = alias else {
+            return Ok(repository.to_owned());
+        };
+        match self.known.iter().find(|k| k.name == alias) {
+            Some(named) => Ok(named.url.clone()),
+            None if repository.starts_with('@') => fail(format!(
+                "no repository definition for {repository}. Please add them via 'helm repo add'"
+            )),
             None => Ok(repository.to_owned()),
-            Some(name) => match self.known.iter().find(|k| k.name == name) {
-                Some(named) => Ok(named.url.clone()),
-                None => fail(format!(
-                    "no repository definition for {repository}. Please add them via 'helm repo add'"
-                )),
-            },
         }
     }
 
@@ -281,6 +282,20 @@ impl Sources {
             {
                 strangers.push(address);
             }
+        }
+        let bare: Vec<&str> = strangers
+            .iter()
+            .filter(|s| url::Url::parse(s).is_err())
+            .map(String::as_str)
+            .collect();
+        if !bare.is_empty() {
+            return fail(format!(
+                "no repository definition for {}. Please add them via 'helm repo add'\n\
+                 Note that repositories must be URLs or aliases. For example, to refer to the \
+                 \"example\"\nrepository, use \"https://charts.example.com/\" or \"@example\" instead \
+                 of\n\"example\". Don't forget to add the repo, too ('helm repo add').",
+                bare.join(", ")
+            ));
         }
         let unmanaged: Vec<(String, String)> = strangers
             .into_iter()
@@ -317,6 +332,12 @@ impl Sources {
             return Ok(());
         }
         writeln!(env.out, "{title}")?;
+        for (_, url) in repositories {
+            let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+            if !matches!(scheme, "http" | "https") {
+                return fail(format!("could not find protocol handler for: {scheme}"));
+            }
+        }
         for (name, url) in repositories {
             match self.fetcher.index(url) {
                 Ok(index) => {
@@ -449,7 +470,20 @@ fn build(reference: &str, download: &DownloadOptions, env: &mut Environment<'_>)
 
 /// The folder that a `file://` address means.
 fn local_folder(chart: &Path, address: &str) -> PathBuf {
-    chart.join(address.trim_start_matches("file://"))
+    let mut folder = PathBuf::new();
+    for part in chart
+        .join(address.trim_start_matches("file://"))
+        .components()
+    {
+        match (part, folder.components().next_back()) {
+            (Component::CurDir, _) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) => {
+                folder.pop();
+            }
+            (part, _) => folder.push(part),
+        }
+    }
+    folder
 }
 
 /// Chooses a version for every dependency.

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use clap::Args;
-use sluice_helm::chart::{ApiVersions, Chart, load_files_as, read_archive};
-use sluice_helm::disk::{load_chart, read_file, view_chart};
+use sluice_helm::chart::{ApiVersions, Chart};
+use sluice_helm::disk::{load_chart, load_chart_bytes, read_file, view_chart};
 use sluice_helm::values::{
     SetKind, Table, merge_tables, read_values, set_json, set_literal, set_values, set_values_from,
 };
@@ -188,6 +188,6 @@ impl ChartOptions {
         } else {
             repositories::from_reference(&fetcher, env, reference, self.wanted())?
         };
-        Ok(load_files_as(read_archive(&bytes)?, versions)?)
+        Ok(load_chart_bytes(&bytes, path, versions)?)
     }
 }

@@ -68,7 +68,14 @@ impl PackageArgs {
                 ));
             }
             if self.dependency_update {
-                super::dependency::update(&path.to_string_lossy(), &self.download, env)?;
+                // What it tells is not shown.
+                let mut silent = Environment {
+                    out: &mut std::io::sink(),
+                    err: &mut *env.err,
+                    helm: env.helm,
+                    global: env.global,
+                };
+                super::dependency::update(&path.to_string_lossy(), &self.download, &mut silent)?;
             }
             self.package(&path, env)?;
         }

@@ -133,7 +133,8 @@ impl TemplateArgs {
             writeln!(env.err, "level=WARN msg=\"this chart is deprecated\"")?;
         }
         if self.dependency_update && sluice_helm::template::check_dependencies(&chart).is_err() {
-            super::dependency::update(&reference, &self.chart.download, env)?;
+            let folder = std::path::absolute(&reference)?;
+            super::dependency::update(&folder.to_string_lossy(), &self.chart.download, env)?;
             chart = self.chart.locate(&reference, ApiVersions::Known, env)?;
         }
         let mut world = world();

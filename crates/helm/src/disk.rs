@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use crate::chart::{
-    ApiVersions, Chart, ChartError, File, IgnoreRules, MAX_FILE_BYTES, ModTime, PathKind,
+    ApiVersions, Chart, ChartError, File, IgnoreRules, MAX_FILE_BYTES, Metadata, ModTime, PathKind,
     load_files, load_files_as, read_archive,
 };
 use crate::lint::{Linted, Present};
@@ -77,6 +77,23 @@ pub enum DiskError {
         /// What it looks like.
         mime: &'static str,
     },
+    /// An archive that cannot be read.
+    #[error("unable to load chart archive")]
+    NoArchive,
+    /// An archive without Chart.yaml.
+    #[error("unable to detect chart version, no Chart.yaml found")]
+    NoVersion,
+    /// An archive with something in it that is no archive.
+    #[error("file '{path}' does not appear to be a valid chart file (details: {problem})", path = .path.display())]
+    NoChart {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: ChartError,
+    },
+    /// An archive that cannot be linted.
+    #[error("unable to extract tarball: {0}")]
+    Unpack(String),
     /// A YAML file where an archive was expected.
     #[error("file '{path}' seems to be a YAML file, but expected a gzipped archive", path = .path.display())]
     Yaml {
@@ -108,7 +125,7 @@ pub fn load_chart(path: &Path) -> Result<Chart, DiskError> {
     let metadata = std::fs::metadata(path).map_err(io("stat", path))?;
     match metadata.is_dir() {
         true => load_folder(path),
-        false => Ok(load_files(read_chart_archive(path)?)?),
+        false => load_chart_bytes(&read_chart_archive(path)?, path, ApiVersions::Known),
     }
 }
 
@@ -134,14 +151,39 @@ pub fn load_folder(path: &Path) -> Result<Chart, DiskError> {
 /// [`DiskError`] with Helm's text.
 pub fn view_chart(path: &Path) -> Result<Chart, DiskError> {
     let metadata = std::fs::metadata(path).map_err(io("stat", path))?;
-    let files = match metadata.is_dir() {
-        true => read_folder(path)?,
-        false => read_chart_archive(path)?,
-    };
-    Ok(load_files_as(files, ApiVersions::Any)?)
+    match metadata.is_dir() {
+        true => Ok(load_files_as(read_folder(path)?, ApiVersions::Any)?),
+        false => load_chart_bytes(&read_chart_archive(path)?, path, ApiVersions::Any),
+    }
 }
 
-fn read_chart_archive(path: &Path) -> Result<Vec<File>, DiskError> {
+/// Reads a chart out of an archive that is in memory; `path` is where it comes
+/// from.
+///
+/// # Errors
+/// [`DiskError`] with Helm's text.
+pub fn load_chart_bytes(
+    bytes: &[u8],
+    path: &Path,
+    versions: ApiVersions,
+) -> Result<Chart, DiskError> {
+    let files = match (read_archive(bytes), versions) {
+        (Ok(files), _) => files,
+        // Helm looks for the version first, and does not say why it cannot.
+        (Err(_), ApiVersions::Known) => return Err(DiskError::NoArchive),
+        (Err(error), ApiVersions::Any) => return Err(ChartError::from(error).into()),
+    };
+    load_files_as(files, versions).map_err(|error| match error {
+        ChartError::Missing if versions == ApiVersions::Known => DiskError::NoVersion,
+        error if error.is_about_gzip() => DiskError::NoChart {
+            path: path.to_owned(),
+            problem: error,
+        },
+        error => error.into(),
+    })
+}
+
+fn read_chart_archive(path: &Path) -> Result<Vec<u8>, DiskError> {
     let bytes = read_file(path)?;
     if !bytes.starts_with(&[0x1f, 0x8b, 8]) {
         let name = path.to_string_lossy();
@@ -155,7 +197,7 @@ fn read_chart_archive(path: &Path) -> Result<Vec<File>, DiskError> {
             mime: mime_type(&bytes),
         });
     }
-    Ok(read_archive(&bytes).map_err(ChartError::from)?)
+    Ok(bytes)
 }
 
 /// What Go takes the head of a file for. It is looked at in a buffer of 512
@@ -218,7 +260,13 @@ fn mime_type(bytes: &[u8]) -> &'static str {
 pub fn read_lint(path: &Path) -> Result<Linted, DiskError> {
     let name = path.to_string_lossy();
     if name.ends_with(".tgz") || name.ends_with(".tar.gz") {
-        let files = read_archive(&read_file(path)?).map_err(ChartError::from)?;
+        let unpack = |problem: String| DiskError::Unpack(problem);
+        let files = read_archive(&read_file(path)?).map_err(|e| unpack(e.to_string()))?;
+        let chart = files.iter().rev().find(|f| f.name == "Chart.yaml");
+        let name = chart.map(|file| Metadata::name_in(&file.data)).transpose();
+        if name.map_err(unpack)?.unwrap_or_default().is_empty() {
+            return Err(unpack("chart name not specified".to_owned()));
+        }
         let there = |prefix: &str| match files.iter().any(|f| f.name.starts_with(prefix)) {
             true => Present::Folder,
             false => Present::Nothing,
@@ -227,7 +275,8 @@ pub fn read_lint(path: &Path) -> Result<Linted, DiskError> {
             templates: there("templates/"),
             crds: there("crds/"),
             folder: path.to_string_lossy().into_owned(),
-            files,
+            // It is linted as the folder that it unpacks to.
+            files: without_ignored(files)?,
         });
     }
     let chart_yaml = path.join("Chart.yaml");
@@ -248,6 +297,19 @@ pub fn read_lint(path: &Path) -> Result<Linted, DiskError> {
         templates: there("templates"),
         crds: there("crds"),
     })
+}
+
+/// Drops the files that .helmignore names.
+fn without_ignored(files: Vec<File>) -> Result<Vec<File>, DiskError> {
+    let text = files.iter().find(|f| f.name == ".helmignore");
+    let text = text.map(|f| String::from_utf8_lossy(&f.data).into_owned());
+    let rules = IgnoreRules::parse(&text.unwrap_or_default()).map_err(ChartError::Ignore)?;
+    let ignored = |name: &str| {
+        let folders = name.match_indices('/').map(|(at, _)| &name[..at]);
+        let mut folders = folders.map(|folder| rules.ignores(folder, PathKind::Folder));
+        folders.any(|ignored| ignored) || rules.ignores(name, PathKind::File)
+    };
+    Ok(files.into_iter().filter(|f| !ignored(&f.name)).collect())
 }
 
 /// Reads a file within bounds.

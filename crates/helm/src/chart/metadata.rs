@@ -338,6 +338,13 @@ impl Metadata {
         })
     }
 
+    /// Reads the name alone. The error is Go's text.
+    pub(crate) fn name_in(text: &[u8]) -> Read<String> {
+        let mut metadata = Metadata::default();
+        metadata.read_over(text)?;
+        Ok(metadata.name)
+    }
+
     /// Reads the fields of a mapping over what is already known.
     pub(crate) fn read_fields(&mut self, fields: &Fields<'_>) -> Read<()> {
         let keep = |name: &str, old: &String| -> Read<String> {

@@ -117,6 +117,17 @@ pub enum ChartError {
     Depth(usize),
 }
 
+impl ChartError {
+    /// Whether something is no gzip that should be.
+    pub(crate) fn is_about_gzip(&self) -> bool {
+        match self {
+            ChartError::Archive(ArchiveError::NotGzip) => true,
+            ChartError::Subchart { cause, .. } => cause.is_about_gzip(),
+            _ => false,
+        }
+    }
+}
+
 impl Chart {
     /// Returns the chart's name.
     pub fn name(&self) -> &str {
