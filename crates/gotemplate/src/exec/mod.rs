@@ -6,7 +6,7 @@
 
 mod turns;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::ast::{Action, Branch, Call, Command, Expr, ExprKind, Node, Number, Pipe, Tree};
 use crate::call::Final;
@@ -230,9 +230,10 @@ impl<'r, H: Host> Run<'r, H> {
     }
 
     fn execute_tree(&mut self, tree: &Tree, dot: Operand, out: &mut Vec<u8>) -> Exec<()> {
+        static DOLLAR: LazyLock<Str> = LazyLock::new(|| Str::from("$"));
         let mut frame = Frame {
             tree,
-            variables: vec![(Str::from("$"), dot.clone())],
+            variables: vec![(DOLLAR.clone(), dot.clone())],
             at: At::Nowhere,
         };
         self.walk(&mut frame, &dot, &tree.root, out)?;
