@@ -195,6 +195,7 @@ async fn show(args: &UpArgs, around: &Surroundings, session: &Session) -> anyhow
                 return Ok(ExitCode::FAILURE);
             }
         }
+        let began = tokio::time::Instant::now();
         let observed = observer.observed();
         let tree = tree::build(&observed);
         let settled = tree::is_settled(&tree, &observed, &session.request);
@@ -204,6 +205,7 @@ async fn show(args: &UpArgs, around: &Surroundings, session: &Session) -> anyhow
         if args.once && settled {
             return Ok(ExitCode::SUCCESS);
         }
+        observe::rest(began, &session.stop).await;
     }
 }
 

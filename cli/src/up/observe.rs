@@ -112,17 +112,19 @@ impl Observer {
                 () = self.stop.cancelled() => return,
                 () = look.notified() => {}
             }
+            let began = tokio::time::Instant::now();
             let missing: HashSet<(String, String)> = self
                 .kustomizations
                 .all()
                 .iter()
-                .filter_map(|k| k.status.as_ref()?.inventory.clone())
-                .flat_map(|inventory| inventory.entries)
-                .filter_map(|entry| Some((entry.object_id().ok()?, entry.version)))
-                .map(|(id, version)| (join(&id.group, &version), id.kind))
+                .filter_map(|k| k.status.as_ref()?.inventory.as_ref())
+                .flat_map(|inventory| &inventory.entries)
+                .filter_map(|entry| Some((entry.object_id().ok()?, &entry.version)))
+                .map(|(id, version)| (join(&id.group, version), id.kind))
                 .filter(|kind| !watched.contains(kind))
                 .collect();
             if missing.is_empty() {
+                rest(began, &self.stop).await;
                 continue;
             }
             let discovery = Discovery::new(self.client.clone()).run_aggregated().await;
@@ -193,6 +195,15 @@ impl Observer {
         self.objects
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Waits after a look at everything that began then: a look costs as much as there is to see, and most of the
+/// processor is left to those who do the work.
+pub async fn rest(began: tokio::time::Instant, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(began.elapsed() * 9) => {}
     }
 }
 

@@ -53,7 +53,7 @@ impl<'a> Context<'a> {
             return found;
         };
         for orphan in all.objects {
-            let free = orphan.owners.is_empty() || controller_of(&orphan).is_none();
+            let free = !orphan.owners.iter().any(|owner| owner.controls);
             if free && !orphan.deleting && selector.matches(&orphan) {
                 let reference = reference(owner_value);
                 let adopted = self.actor.update(
@@ -109,7 +109,10 @@ pub(super) fn controller_of(object: &Object) -> Option<Value> {
 }
 
 fn controls(owner: &Object, child: &Object) -> bool {
-    controller_of(child).is_some_and(|reference| reference["uid"] == *owner.uid)
+    let mut owners = child.owners.iter();
+    owners
+        .find(|reference| reference.controls)
+        .is_some_and(|reference| reference.uid == owner.uid)
 }
 
 /// The owner reference of a controller.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-/// The uid and the deletion-blocking flag of one owner reference.
+/// The uid and the flags of one owner reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// `metadata.ownerReferences[].uid`.
     pub uid: Box<str>,
     /// `metadata.ownerReferences[].blockOwnerDeletion`.
     pub blocks_deletion: bool,
+    /// `metadata.ownerReferences[].controller`.
+    pub controls: bool,
 }
 
 /// An object as it is stored and sent.
@@ -114,6 +116,7 @@ impl Object {
                     let owner = |owner: &Value| Owner {
                         uid: string(&owner["uid"]),
                         blocks_deletion: owner["blockOwnerDeletion"] == true,
+                        controls: owner["controller"] == true,
                     };
                     owners.iter().map(owner).collect()
                 })
