@@ -153,8 +153,11 @@ pub fn run_with(
 }
 
 fn execute(arguments: impl IntoIterator<Item = OsString>, mut terminal: Terminal) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let is_helm = arguments.get(1).is_some_and(|word| word == "helm");
     let cli = match parse(arguments) {
         Ok(cli) => cli,
+        Err(error) if is_helm && !is_help(&error) => return helm::refuse(&complaint(&error)),
         Err(error) => return refuse(&error, &mut terminal),
     };
     // A build of local files is over sooner than this is done.
@@ -243,19 +246,22 @@ fn run_command(command: &ClusterCommand, global: &GlobalArgs, terminal: Terminal
 
 /// Says what is wrong with the arguments, without the usage. Help is no fault.
 fn refuse(error: &clap::Error, terminal: &mut Terminal) -> ExitCode {
-    match error.kind() {
-        ErrorKind::DisplayHelp
-        | ErrorKind::DisplayVersion
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-        | ErrorKind::MissingSubcommand => {
-            let _ = terminal.print(&error.render().to_string());
-            ExitCode::SUCCESS
-        }
-        _ => {
-            terminal.failure(&complaint(error));
-            ExitCode::FAILURE
-        }
+    if is_help(error) {
+        let _ = terminal.print(&error.render().to_string());
+        return ExitCode::SUCCESS;
     }
+    terminal.failure(&complaint(error));
+    ExitCode::FAILURE
+}
+
+fn is_help(error: &clap::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            | ErrorKind::MissingSubcommand
+    )
 }
 
 /// The complaint in the words of `flux` where it has some.

@@ -1,10 +1,10 @@
 //! `helm dependency`: the charts that a chart brings along.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use sluice_helm::chart::{Chart, Dependency, Lock, glob_matches, load_archive, write_archive};
-use sluice_helm::disk::{load_chart, write_file};
+use sluice_helm::disk::{view_chart, write_file};
 use sluice_helm::index::Index;
 use sluice_helm::package::{archive_name, lock_digest, lock_yaml};
 use sluice_version::{Constraint, Version};
@@ -71,9 +71,9 @@ fn listed(chart: &Chart) -> Vec<Dependency> {
 
 impl ListArgs {
     fn run(&self, env: &mut Environment<'_>) -> Done {
-        let chart = load_chart(&self.chart)?;
+        let chart = view_chart(&self.chart)?;
         let dependencies = listed(&chart);
-        if dependencies.is_empty() {
+        if chart.metadata.dependencies.is_none() {
             writeln!(
                 env.out,
                 "WARNING: no dependencies at {}",
@@ -107,8 +107,8 @@ impl ListArgs {
             writeln!(env.out, "{}", cells.join("\t"))?;
         }
         writeln!(env.out)?;
-        for name in unlisted(&self.chart, &dependencies)? {
-            writeln!(env.out, "WARNING: {name:?} is not in Chart.yaml.")?;
+        for warning in unlisted(&self.chart, &dependencies) {
+            writeln!(env.out, "WARNING: {warning}")?;
         }
         Ok(())
     }
@@ -166,7 +166,7 @@ fn status(folder: &Path, dependency: &Dependency, parent: &Chart) -> String {
     match matching.as_slice() {
         [] => {}
         [archive] => {
-            let Ok(chart) = load_chart(archive) else {
+            let Ok(chart) = view_chart(archive) else {
                 return "corrupt".to_owned();
             };
             if chart.name() != dependency.name {
@@ -190,7 +190,7 @@ fn status(folder: &Path, dependency: &Dependency, parent: &Chart) -> String {
         }
         .to_owned();
     }
-    let Ok(chart) = load_chart(&inner) else {
+    let Ok(chart) = view_chart(&inner) else {
         return "corrupt".to_owned();
     };
     if chart.name() != dependency.name {
@@ -215,19 +215,23 @@ fn fits(constraint: &str, version: &str) -> &'static str {
     }
 }
 
-/// What lies in `charts/` and is no dependency.
-fn unlisted(chart: &Path, dependencies: &[Dependency]) -> Done<Vec<String>> {
+/// What is to be said about what lies in `charts/` and is no dependency.
+fn unlisted(chart: &Path, dependencies: &[Dependency]) -> Vec<String> {
     let mut found = Vec::new();
     for path in entries(&chart.join("charts")) {
         if !path.is_dir() && path.extension().is_none_or(|e| e != "tgz") {
             continue;
         }
-        let inner = load_chart(&path)?;
-        if !dependencies.iter().any(|d| d.name == inner.name()) {
-            found.push(path.display().to_string());
+        let shown = path.display().to_string();
+        match view_chart(&path) {
+            Err(_) => found.push(format!("{shown:?} is not a chart.")),
+            Ok(inner) if !dependencies.iter().any(|d| d.name == inner.name()) => {
+                found.push(format!("{shown:?} is not in Chart.yaml."));
+            }
+            Ok(_) => {}
         }
     }
-    Ok(found)
+    found
 }
 
 /// The repositories that take part, with what they offer.
@@ -243,14 +247,15 @@ impl Sources {
         let alias = repository
             .strip_prefix("alias:")
             .or_else(|| repository.strip_prefix('@'));
-        match alias {
+        let Some(alias) = alias else {
+            return Ok(repository.to_owned());
+        };
+        match self.known.iter().find(|k| k.name == alias) {
+            Some(named) => Ok(named.url.clone()),
+            None if repository.starts_with('@') => fail(format!(
+                "no repository definition for {repository}. Please add them via 'helm repo add'"
+            )),
             None => Ok(repository.to_owned()),
-            Some(name) => match self.known.iter().find(|k| k.name == name) {
-                Some(named) => Ok(named.url.clone()),
-                None => fail(format!(
-                    "no repository definition for {repository}. Please add them via 'helm repo add'"
-                )),
-            },
         }
     }
 
@@ -277,6 +282,20 @@ impl Sources {
             {
                 strangers.push(address);
             }
+        }
+        let bare: Vec<&str> = strangers
+            .iter()
+            .filter(|s| url::Url::parse(s).is_err())
+            .map(String::as_str)
+            .collect();
+        if !bare.is_empty() {
+            return fail(format!(
+                "no repository definition for {}. Please add them via 'helm repo add'\n\
+                 Note that repositories must be URLs or aliases. For example, to refer to the \
+                 \"example\"\nrepository, use \"https://charts.example.com/\" or \"@example\" instead \
+                 of\n\"example\". Don't forget to add the repo, too ('helm repo add').",
+                bare.join(", ")
+            ));
         }
         let unmanaged: Vec<(String, String)> = strangers
             .into_iter()
@@ -313,6 +332,12 @@ impl Sources {
             return Ok(());
         }
         writeln!(env.out, "{title}")?;
+        for (_, url) in repositories {
+            let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+            if !matches!(scheme, "http" | "https") {
+                return fail(format!("could not find protocol handler for: {scheme}"));
+            }
+        }
         for (name, url) in repositories {
             match self.fetcher.index(url) {
                 Ok(index) => {
@@ -349,7 +374,7 @@ fn open(
         }
         Ok(_) => {}
     }
-    let chart = load_chart(&folder)?;
+    let chart = view_chart(&folder)?;
     let sources = Sources {
         fetcher: Fetcher::new(download)?,
         known: known(env)?,
@@ -445,7 +470,20 @@ fn build(reference: &str, download: &DownloadOptions, env: &mut Environment<'_>)
 
 /// The folder that a `file://` address means.
 fn local_folder(chart: &Path, address: &str) -> PathBuf {
-    chart.join(address.trim_start_matches("file://"))
+    let mut folder = PathBuf::new();
+    for part in chart
+        .join(address.trim_start_matches("file://"))
+        .components()
+    {
+        match (part, folder.components().next_back()) {
+            (Component::CurDir, _) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) => {
+                folder.pop();
+            }
+            (part, _) => folder.push(part),
+        }
+    }
+    folder
 }
 
 /// Chooses a version for every dependency.
@@ -472,7 +510,7 @@ fn resolve(folder: &Path, wanted: &[Dependency], sources: &Sources) -> Done<Vec<
             if !inner.exists() {
                 return fail(format!("directory {} not found", inner.display()));
             }
-            let version = load_chart(&inner)?.metadata.version;
+            let version = view_chart(&inner)?.metadata.version;
             accepted(&version).then_some(version)
         } else if address.starts_with("oci://") {
             return no_registries(&address);
@@ -537,7 +575,7 @@ fn fetch(
             continue;
         }
         if address.starts_with("file://") {
-            let chart = load_chart(&local_folder(folder, &address))?;
+            let chart = view_chart(&local_folder(folder, &address))?;
             archives.push((archive_name(&chart), write_archive(&chart, now())?));
             continue;
         }
@@ -570,7 +608,7 @@ fn fetch(
         if path.is_dir() || !name.ends_with(".tgz") || archives.iter().any(|(n, _)| *n == name) {
             continue;
         }
-        match load_chart(&path) {
+        match view_chart(&path) {
             Err(error) => writeln!(
                 env.out,
                 "Could not load {} to verify; skipping... (Error: {error})",

@@ -15,7 +15,7 @@ use super::{Done, Environment, fail, world};
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct LintArgs {
     /// Charts to look at
-    #[arg(value_name = "PATH", default_value = ".")]
+    #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Version of Kubernetes
     #[arg(long, default_value = "", hide_default_value = true)]
@@ -42,6 +42,11 @@ impl LintArgs {
     /// # Errors
     /// A chart is not as it should be.
     pub(crate) fn run(&self, env: &mut Environment<'_>) -> Done {
+        if self.paths.is_empty() {
+            return fail(
+                "\"helm lint\" requires at least 1 argument\n\nUsage:  helm lint PATH [flags]",
+            );
+        }
         let mut paths = self.paths.clone();
         if self.with_subcharts {
             for path in &self.paths {

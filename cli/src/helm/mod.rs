@@ -92,6 +92,13 @@ impl<E: std::error::Error> From<E> for HelmError {
     }
 }
 
+/// Says what is wrong with the arguments, as Helm does.
+pub(crate) fn refuse(complaint: &str) -> ExitCode {
+    // There is nobody left to tell when this fails.
+    let _ = writeln!(std::io::stderr(), "Error: {complaint}");
+    ExitCode::FAILURE
+}
+
 pub(crate) type Done<T = ()> = Result<T, HelmError>;
 
 pub(crate) fn fail<T>(text: impl Into<String>) -> Done<T> {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use clap::Args;
-use sluice_helm::chart::{Chart, load_archive};
-use sluice_helm::disk::{load_chart, read_file};
+use sluice_helm::chart::{ApiVersions, Chart};
+use sluice_helm::disk::{load_chart, load_chart_bytes, read_file, view_chart};
 use sluice_helm::values::{
     SetKind, Table, merge_tables, read_values, set_json, set_literal, set_values, set_values_from,
 };
@@ -156,14 +156,23 @@ impl ChartOptions {
     ///
     /// # Errors
     /// Helm's text for what is wrong.
-    pub(crate) fn locate(&self, reference: &str, env: &Environment<'_>) -> Done<Chart> {
+    pub(crate) fn locate(
+        &self,
+        reference: &str,
+        versions: ApiVersions,
+        env: &Environment<'_>,
+    ) -> Done<Chart> {
         let reference = reference.trim();
         let path = Path::new(reference);
         if self.repo.is_empty() && path.exists() {
             if self.verify {
                 verify::check(path, &self.keyring)?;
             }
-            return Ok(load_chart(path)?);
+            let path = std::path::absolute(path)?;
+            return Ok(match versions {
+                ApiVersions::Known => load_chart(&path)?,
+                ApiVersions::Any => view_chart(&path)?,
+            });
         }
         if reference.starts_with(['/', '.']) && self.repo.is_empty() {
             return fail(format!("path {reference:?} not found"));
@@ -179,6 +188,6 @@ impl ChartOptions {
         } else {
             repositories::from_reference(&fetcher, env, reference, self.wanted())?
         };
-        Ok(load_archive(&bytes)?)
+        Ok(load_chart_bytes(&bytes, path, versions)?)
     }
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sluice_helm::chart::write_archive;
-use sluice_helm::disk::{load_chart, write_file};
-use sluice_helm::package::archive_name;
+use sluice_helm::disk::{load_folder, write_file};
+use sluice_helm::package::{archive_name, check_schemas};
 use sluice_helm::provenance;
 use sluice_helm::template::check_dependencies;
 use sluice_version::Version;
@@ -68,7 +68,14 @@ impl PackageArgs {
                 ));
             }
             if self.dependency_update {
-                super::dependency::update(&path.to_string_lossy(), &self.download, env)?;
+                // What it tells is not shown.
+                let mut silent = Environment {
+                    out: &mut std::io::sink(),
+                    err: &mut *env.err,
+                    helm: env.helm,
+                    global: env.global,
+                };
+                super::dependency::update(&path.to_string_lossy(), &self.download, &mut silent)?;
             }
             self.package(&path, env)?;
         }
@@ -76,7 +83,7 @@ impl PackageArgs {
     }
 
     fn package(&self, path: &Path, env: &mut Environment<'_>) -> Done {
-        let mut chart = load_chart(path)?;
+        let mut chart = load_folder(path)?;
         if let Some(version) = &self.version {
             chart.metadata.version.clone_from(version);
         }
@@ -85,6 +92,7 @@ impl PackageArgs {
             chart.metadata.app_version.clone_from(version);
         }
         check_dependencies(&chart).map_err(HelmError)?;
+        check_schemas(&chart).map_err(|e| HelmError(format!("failed to save: {e}")))?;
         let destination = match self.destination.as_path() {
             here if here == Path::new(".") => std::env::current_dir()?,
             other => other.to_owned(),

@@ -187,6 +187,16 @@ fn told(url: &str, error: &reqwest::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
+    let refused = cause.downcast_ref::<std::io::Error>();
+    let refused = refused.is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused);
+    let cause = match (refused, url::Url::parse(url)) {
+        (true, Ok(parsed)) => format!(
+            "dial tcp {}:{}: connect: connection refused",
+            parsed.host_str().unwrap_or_default(),
+            parsed.port_or_known_default().unwrap_or_default()
+        ),
+        _ => cause.to_string(),
+    };
     format!("Get {:?}: {cause}", without_user(url))
 }
 

@@ -1,6 +1,8 @@
 //! `helm show`.
 
 use clap::{Args, Subcommand};
+use sluice_helm::chart::{ApiVersions, Chart};
+use sluice_helm::jsonpath::json_path;
 use sluice_helm::show::{Part, show};
 
 use super::options::ChartOptions;
@@ -18,7 +20,17 @@ pub(crate) enum Show {
     /// The README
     Readme(ShowArgs),
     /// The default values
-    Values(ShowArgs),
+    Values(ValuesArgs),
+}
+
+/// Which chart's values are shown, and which of them.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ValuesArgs {
+    #[command(flatten)]
+    show: ShowArgs,
+    /// Only print what this JSONPath template asks for
+    #[arg(long, value_name = "TEMPLATE")]
+    jsonpath: Option<String>,
 }
 
 /// Which chart is shown.
@@ -29,6 +41,12 @@ pub(crate) struct ShowArgs {
     reference: String,
     #[command(flatten)]
     chart: ChartOptions,
+}
+
+impl ShowArgs {
+    fn chart(&self, env: &Environment<'_>) -> Done<Chart> {
+        self.chart.locate(&self.reference, ApiVersions::Any, env)
+    }
 }
 
 impl Show {
@@ -42,9 +60,16 @@ impl Show {
             Show::Chart(args) => (Part::Chart, args),
             Show::Crds(args) => (Part::Crds, args),
             Show::Readme(args) => (Part::Readme, args),
-            Show::Values(args) => (Part::Values, args),
+            Show::Values(args) => match &args.jsonpath {
+                None => (Part::Values, &args.show),
+                Some(template) => {
+                    let chart = args.show.chart(env)?;
+                    let text = json_path(template, &chart.values)?;
+                    return Ok(env.out.write_all(text.as_bytes())?);
+                }
+            },
         };
-        let chart = args.chart.locate(&args.reference, env)?;
+        let chart = args.chart(env)?;
         Ok(env.out.write_all(show(&chart, part).as_bytes())?)
     }
 }

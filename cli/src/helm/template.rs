@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use sluice_helm::chart::ApiVersions;
 use sluice_helm::template::{
     Hooks, TemplateOptions, Templated, generated_name, release_name, show_only, template,
 };
@@ -16,7 +17,7 @@ use super::{Done, Environment, HelmError, cluster, fail, now, world};
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TemplateArgs {
     /// Name of the release and the chart, or the chart alone
-    #[arg(value_name = "NAME] [CHART", num_args = 1..=2, required = true)]
+    #[arg(value_name = "NAME] [CHART")]
     names: Vec<String>,
     /// Generate the name of the release
     #[arg(short = 'g', long)]
@@ -51,6 +52,8 @@ pub(crate) struct TemplateArgs {
     /// Render the notes of charts below as well
     #[arg(long, hide = true)]
     render_subchart_notes: bool,
+    #[arg(long, hide = true)]
+    hide_notes: bool,
     /// Let templates resolve host names
     #[arg(long)]
     enable_dns: bool,
@@ -87,6 +90,10 @@ struct InstallFlags {
     #[arg(long, hide = true)]
     disable_openapi_validation: bool,
     #[arg(long, hide = true)]
+    force: bool,
+    #[arg(long, hide = true)]
+    atomic: bool,
+    #[arg(long, hide = true)]
     force_conflicts: bool,
     #[arg(long, hide = true)]
     force_replace: bool,
@@ -114,16 +121,21 @@ impl TemplateArgs {
     /// # Errors
     /// Helm's text.
     pub(crate) fn run(&self, env: &mut Environment<'_>) -> Done {
+        if let Some(Some(wait)) = &self.accepted.wait {
+            check_wait(wait)?;
+        }
+        self.warn_of_deprecated(env)?;
         let capabilities = self.capabilities()?;
         let (name, reference) = self.name_and_chart()?;
         let user = self.values.merge()?;
-        let mut chart = self.chart.locate(&reference, env)?;
+        let mut chart = self.chart.locate(&reference, ApiVersions::Known, env)?;
         if chart.metadata.deprecated {
             writeln!(env.err, "level=WARN msg=\"this chart is deprecated\"")?;
         }
         if self.dependency_update && sluice_helm::template::check_dependencies(&chart).is_err() {
-            super::dependency::update(&reference, &self.chart.download, env)?;
-            chart = self.chart.locate(&reference, env)?;
+            let folder = std::path::absolute(&reference)?;
+            super::dependency::update(&folder.to_string_lossy(), &self.chart.download, env)?;
+            chart = self.chart.locate(&reference, ApiVersions::Known, env)?;
         }
         let mut world = world();
         if !self.enable_dns {
@@ -177,6 +189,26 @@ impl TemplateArgs {
         }
     }
 
+    fn warn_of_deprecated(&self, env: &mut Environment<'_>) -> Done {
+        let useless = "this flag has no effect for 'helm template' and will be removed in Helm 5";
+        for (is_given, flag, instead) in [
+            (self.accepted.force, "force", "use --force-replace instead"),
+            (
+                self.accepted.atomic,
+                "atomic",
+                "use --rollback-on-failure instead",
+            ),
+            (self.hide_notes, "hide-notes", useless),
+            (self.render_subchart_notes, "render-subchart-notes", useless),
+            (self.validate, "validate", "use '--dry-run=server' instead"),
+        ] {
+            if is_given {
+                writeln!(env.err, "Flag --{flag} has been deprecated, {instead}")?;
+            }
+        }
+        Ok(())
+    }
+
     fn asks_cluster(&self) -> Done<bool> {
         match self.dry_run.as_str() {
             "server" => Ok(true),
@@ -211,7 +243,14 @@ impl TemplateArgs {
             }
             [chart] if self.generate_name => Ok((generated_name(chart, now().0), chart.clone())),
             [chart] => Ok(("release-name".to_owned(), chart.clone())),
-            _ => fail("expected at most two arguments, unexpected arguments"),
+            [] => fail(
+                "\"helm template\" requires at least 1 argument\n\n\
+                 Usage:  helm template [NAME] [CHART] [flags]",
+            ),
+            [_, _, more @ ..] => fail(format!(
+                "expected at most two arguments, unexpected arguments: {}",
+                more.join(", ")
+            )),
         }
     }
 
@@ -235,6 +274,8 @@ impl TemplateArgs {
                 sluice_helm::disk::write_file(&path, text.as_bytes())?;
                 writeln!(env.out, "wrote {}", path.display())?;
             }
+            // Where the manifests would stand.
+            writeln!(env.out)?;
             return Ok(());
         }
         let mut text = templated.text(crds, hooks);
@@ -243,6 +284,17 @@ impl TemplateArgs {
         }
         env.out.write_all(text.as_bytes())?;
         Ok(())
+    }
+}
+
+/// Refuses a way to wait that does not exist.
+fn check_wait(wait: &str) -> Done {
+    match wait {
+        "watcher" | "hookOnly" | "legacy" | "true" | "false" => Ok(()),
+        other => fail(format!(
+            "invalid argument {other:?} for \"--wait\" flag: invalid wait input {other:?}. Valid \
+             inputs are watcher, hookOnly, and legacy"
+        )),
     }
 }
 

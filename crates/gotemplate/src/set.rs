@@ -32,33 +32,33 @@ pub enum MissingKey {
 /// how `tpl` parses a text without touching the set it runs in.
 #[derive(Debug, Default)]
 pub struct TemplateSet {
-    name: String,
+    name: Arc<str>,
     parent: Option<Arc<TemplateSet>>,
     own: HashMap<Str, Arc<Tree>>,
     missing_key: MissingKey,
-    delimiters: Delimiters,
+    delimiters: Arc<Delimiters>,
 }
 
 impl TemplateSet {
     /// Makes an empty set. `name` is what errors call the set.
     pub fn new(name: &str, missing_key: MissingKey, delimiters: Delimiters) -> Self {
         TemplateSet {
-            name: name.to_owned(),
+            name: name.into(),
             parent: None,
             own: HashMap::new(),
             missing_key,
-            delimiters,
+            delimiters: Arc::new(delimiters),
         }
     }
 
     /// Makes a set on top of another, with the same options.
     pub fn child(parent: &Arc<TemplateSet>) -> Self {
         TemplateSet {
-            name: parent.name.clone(),
+            name: Arc::clone(&parent.name),
             parent: Some(Arc::clone(parent)),
             own: HashMap::new(),
             missing_key: parent.missing_key,
-            delimiters: parent.delimiters.clone(),
+            delimiters: Arc::clone(&parent.delimiters),
         }
     }
 
@@ -68,7 +68,7 @@ impl TemplateSet {
     }
 
     /// Returns the name given to the set.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 

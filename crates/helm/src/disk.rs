@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use crate::chart::{
-    Chart, ChartError, File, IgnoreRules, MAX_FILE_BYTES, ModTime, PathKind, load_archive,
-    load_files, read_archive,
+    ApiVersions, Chart, ChartError, File, IgnoreRules, MAX_FILE_BYTES, Metadata, ModTime, PathKind,
+    load_files, load_files_as, read_archive,
 };
 use crate::lint::{Linted, Present};
 
@@ -50,13 +50,15 @@ pub enum DiskError {
         name: String,
     },
     /// A folder to be linted has no Chart.yaml.
-    #[error(
-        "unable to check Chart.yaml file in chart: stat {path}: no such file or directory",
-        path = .path.display()
-    )]
-    NoChartFile {
+    #[error("unable to check Chart.yaml file in chart: {0}")]
+    NoChartFile(Box<DiskError>),
+    /// A folder to be used has no Chart.yaml.
+    #[error("unable to detect chart at {path}: {cause}", path = .path.display())]
+    Undetected {
         /// Where it should be.
         path: PathBuf,
+        /// Why it cannot be read.
+        cause: Box<DiskError>,
     },
     /// A folder holds more than a chart may.
     #[error("{path} holds more than a chart may", path = .path.display())]
@@ -75,6 +77,23 @@ pub enum DiskError {
         /// What it looks like.
         mime: &'static str,
     },
+    /// An archive that cannot be read.
+    #[error("unable to load chart archive")]
+    NoArchive,
+    /// An archive without Chart.yaml.
+    #[error("unable to detect chart version, no Chart.yaml found")]
+    NoVersion,
+    /// An archive with something in it that is no archive.
+    #[error("file '{path}' does not appear to be a valid chart file (details: {problem})", path = .path.display())]
+    NoChart {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: ChartError,
+    },
+    /// An archive that cannot be linted.
+    #[error("unable to extract tarball: {0}")]
+    Unpack(String),
     /// A YAML file where an archive was expected.
     #[error("file '{path}' seems to be a YAML file, but expected a gzipped archive", path = .path.display())]
     Yaml {
@@ -92,22 +111,81 @@ fn io(operation: &'static str, path: &Path) -> impl Fn(std::io::Error) -> DiskEr
             std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
             std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
             std::io::ErrorKind::IsADirectory => "is a directory".to_owned(),
+            std::io::ErrorKind::NotADirectory => "not a directory".to_owned(),
             _ => error.to_string(),
         },
     }
 }
 
-/// Reads a chart from a folder or an archive.
+/// Reads a chart that is going to be used from a folder or an archive.
 ///
 /// # Errors
 /// [`DiskError`] with Helm's text.
 pub fn load_chart(path: &Path) -> Result<Chart, DiskError> {
     let metadata = std::fs::metadata(path).map_err(io("stat", path))?;
-    if metadata.is_dir() {
-        return Ok(load_files(read_folder(path)?)?);
+    match metadata.is_dir() {
+        true => load_folder(path),
+        false => load_chart_bytes(&read_chart_archive(path)?, path, ApiVersions::Known),
     }
+}
+
+/// Reads a chart that is going to be used from a folder.
+///
+/// # Errors
+/// [`DiskError`] with Helm's text.
+pub fn load_folder(path: &Path) -> Result<Chart, DiskError> {
+    let chart_yaml = path.join("Chart.yaml");
+    if let Err(error) = std::fs::metadata(&chart_yaml) {
+        return Err(DiskError::Undetected {
+            cause: Box::new(io("open", &chart_yaml)(error)),
+            path: chart_yaml,
+        });
+    }
+    Ok(load_files(read_folder(path)?)?)
+}
+
+/// Reads a chart that is only looked at, of whatever API, from a folder or an
+/// archive.
+///
+/// # Errors
+/// [`DiskError`] with Helm's text.
+pub fn view_chart(path: &Path) -> Result<Chart, DiskError> {
+    let metadata = std::fs::metadata(path).map_err(io("stat", path))?;
+    match metadata.is_dir() {
+        true => Ok(load_files_as(read_folder(path)?, ApiVersions::Any)?),
+        false => load_chart_bytes(&read_chart_archive(path)?, path, ApiVersions::Any),
+    }
+}
+
+/// Reads a chart out of an archive that is in memory; `path` is where it comes
+/// from.
+///
+/// # Errors
+/// [`DiskError`] with Helm's text.
+pub fn load_chart_bytes(
+    bytes: &[u8],
+    path: &Path,
+    versions: ApiVersions,
+) -> Result<Chart, DiskError> {
+    let files = match (read_archive(bytes), versions) {
+        (Ok(files), _) => files,
+        // Helm looks for the version first, and does not say why it cannot.
+        (Err(_), ApiVersions::Known) => return Err(DiskError::NoArchive),
+        (Err(error), ApiVersions::Any) => return Err(ChartError::from(error).into()),
+    };
+    load_files_as(files, versions).map_err(|error| match error {
+        ChartError::Missing if versions == ApiVersions::Known => DiskError::NoVersion,
+        error if error.is_about_gzip() => DiskError::NoChart {
+            path: path.to_owned(),
+            problem: error,
+        },
+        error => error.into(),
+    })
+}
+
+fn read_chart_archive(path: &Path) -> Result<Vec<u8>, DiskError> {
     let bytes = read_file(path)?;
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
+    if !bytes.starts_with(&[0x1f, 0x8b, 8]) {
         let name = path.to_string_lossy();
         if name.ends_with(".yml") || name.ends_with(".yaml") {
             return Err(DiskError::Yaml {
@@ -116,13 +194,63 @@ pub fn load_chart(path: &Path) -> Result<Chart, DiskError> {
         }
         return Err(DiskError::NotAnArchive {
             path: path.to_owned(),
-            mime: match std::str::from_utf8(&bytes[..bytes.len().min(512)]) {
-                Ok(_) => "text/plain; charset=utf-8",
-                Err(_) => "application/octet-stream",
-            },
+            mime: mime_type(&bytes),
         });
     }
-    Ok(load_archive(&bytes)?)
+    Ok(bytes)
+}
+
+/// What Go takes the head of a file for. It is looked at in a buffer of 512
+/// bytes, so that a shorter text seems to end in zeros.
+fn mime_type(bytes: &[u8]) -> &'static str {
+    const HEAD: usize = 512;
+    const TAGS: &[&str] = &[
+        "<!doctype html",
+        "<html",
+        "<head",
+        "<script",
+        "<iframe",
+        "<h1",
+        "<div",
+        "<font",
+        "<table",
+        "<a",
+        "<style",
+        "<title",
+        "<b",
+        "<body",
+        "<br",
+        "<p",
+        "<!--",
+    ];
+    const SIGNATURES: &[(&[u8], &str)] = &[
+        (b"%PDF-", "application/pdf"),
+        (b"PK\x03\x04", "application/zip"),
+        (b"Rar!\x1a\x07", "application/x-rar-compressed"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"GIF87a", "image/gif"),
+        (b"GIF89a", "image/gif"),
+        (b"\xff\xd8\xff", "image/jpeg"),
+        (b"\xef\xbb\xbf", "text/plain; charset=utf-8"),
+    ];
+    let head = &bytes[..bytes.len().min(HEAD)];
+    let text = head.trim_ascii_start();
+    let lower = String::from_utf8_lossy(text).to_ascii_lowercase();
+    let ends = |tag: &str| matches!(lower.as_bytes().get(tag.len()), Some(b' ' | b'>'));
+    if TAGS.iter().any(|tag| lower.starts_with(tag) && ends(tag)) {
+        return "text/html; charset=utf-8";
+    }
+    if text.starts_with(b"<?xml") {
+        return "text/xml; charset=utf-8";
+    }
+    if let Some((_, mime)) = SIGNATURES.iter().find(|(start, _)| head.starts_with(start)) {
+        return mime;
+    }
+    let is_binary = |b: &u8| *b <= 8 || *b == 11 || (14..=26).contains(b) || (28..=31).contains(b);
+    match head.len() < HEAD || head.iter().any(is_binary) {
+        true => "application/octet-stream",
+        false => "text/plain; charset=utf-8",
+    }
 }
 
 /// Reads a chart for `helm lint`, from a folder or an archive.
@@ -130,9 +258,15 @@ pub fn load_chart(path: &Path) -> Result<Chart, DiskError> {
 /// # Errors
 /// [`DiskError`] with Helm's text.
 pub fn read_lint(path: &Path) -> Result<Linted, DiskError> {
-    let metadata = std::fs::metadata(path);
-    if metadata.is_ok_and(|m| m.is_file()) {
-        let files = read_archive(&read_file(path)?).map_err(ChartError::from)?;
+    let name = path.to_string_lossy();
+    if name.ends_with(".tgz") || name.ends_with(".tar.gz") {
+        let unpack = |problem: String| DiskError::Unpack(problem);
+        let files = read_archive(&read_file(path)?).map_err(|e| unpack(e.to_string()))?;
+        let chart = files.iter().rev().find(|f| f.name == "Chart.yaml");
+        let name = chart.map(|file| Metadata::name_in(&file.data)).transpose();
+        if name.map_err(unpack)?.unwrap_or_default().is_empty() {
+            return Err(unpack("chart name not specified".to_owned()));
+        }
         let there = |prefix: &str| match files.iter().any(|f| f.name.starts_with(prefix)) {
             true => Present::Folder,
             false => Present::Nothing,
@@ -141,12 +275,15 @@ pub fn read_lint(path: &Path) -> Result<Linted, DiskError> {
             templates: there("templates/"),
             crds: there("crds/"),
             folder: path.to_string_lossy().into_owned(),
-            files,
+            // It is linted as the folder that it unpacks to.
+            files: without_ignored(files)?,
         });
     }
     let chart_yaml = path.join("Chart.yaml");
-    if std::fs::metadata(&chart_yaml).is_err() {
-        return Err(DiskError::NoChartFile { path: chart_yaml });
+    if let Err(error) = std::fs::metadata(&chart_yaml) {
+        return Err(DiskError::NoChartFile(Box::new(io("stat", &chart_yaml)(
+            error,
+        ))));
     }
     let there = |name: &str| match std::fs::metadata(path.join(name)) {
         Ok(found) if found.is_dir() => Present::Folder,
@@ -162,6 +299,19 @@ pub fn read_lint(path: &Path) -> Result<Linted, DiskError> {
     })
 }
 
+/// Drops the files that .helmignore names.
+fn without_ignored(files: Vec<File>) -> Result<Vec<File>, DiskError> {
+    let text = files.iter().find(|f| f.name == ".helmignore");
+    let text = text.map(|f| String::from_utf8_lossy(&f.data).into_owned());
+    let rules = IgnoreRules::parse(&text.unwrap_or_default()).map_err(ChartError::Ignore)?;
+    let ignored = |name: &str| {
+        let folders = name.match_indices('/').map(|(at, _)| &name[..at]);
+        let mut folders = folders.map(|folder| rules.ignores(folder, PathKind::Folder));
+        folders.any(|ignored| ignored) || rules.ignores(name, PathKind::File)
+    };
+    Ok(files.into_iter().filter(|f| !ignored(&f.name)).collect())
+}
+
 /// Reads a file within bounds.
 ///
 /// # Errors
@@ -173,7 +323,13 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, DiskError> {
             path: path.to_owned(),
         });
     }
-    std::fs::read(path).map_err(io("open", path))
+    std::fs::read(path).map_err(|error| {
+        let operation = match error.kind() {
+            std::io::ErrorKind::IsADirectory => "read",
+            _ => "open",
+        };
+        io(operation, path)(error)
+    })
 }
 
 /// Reads the files of a chart folder, .helmignore applied, links followed.

@@ -7,6 +7,7 @@ pub mod disk;
 mod files;
 mod funcs;
 pub mod index;
+pub mod jsonpath;
 pub mod lint;
 mod manifest;
 mod ordered;

@@ -352,26 +352,6 @@ pub fn split_documents(content: &[u8]) -> Vec<&[u8]> {
         .collect()
 }
 
-/// Splits a text into documents the way Kubernetes' decoder does: at lines that
-/// are `---`, white space and comments behind it allowed.
-pub(crate) fn yaml_pieces(content: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let (mut start, mut at) = (0, 0);
-    for line in content.split_inclusive('\n') {
-        let end = at + line.len();
-        if line.strip_prefix("---").is_some_and(|rest| {
-            let rest = rest.trim();
-            rest.is_empty() || rest.starts_with('#')
-        }) {
-            pieces.push(&content[start..at]);
-            start = end;
-        }
-        at = end;
-    }
-    pieces.push(&content[start..]);
-    pieces
-}
-
 fn contains_dashes(bytes: &[u8]) -> bool {
     bytes.windows(3).any(|w| w == b"---")
 }

@@ -17,6 +17,18 @@ pub fn archive_name(chart: &Chart) -> String {
     format!("{}.tgz", chart.full_name())
 }
 
+/// Whether the schemas of a chart and of those below it are JSON at all.
+///
+/// # Errors
+/// Helm's text.
+pub fn check_schemas(chart: &Chart) -> Result<(), String> {
+    let is_json = |text: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
+    if chart.schema.as_ref().is_some_and(|s| !is_json(&s.data)) {
+        return Err("invalid JSON in values.schema.json".to_owned());
+    }
+    chart.dependencies.iter().try_for_each(check_schemas)
+}
+
 /// The checksum that ties a lock to what Chart.yaml asks for.
 pub fn lock_digest(asked: &[Dependency], locked: &[Dependency]) -> String {
     let list = |all: &[Dependency]| Ordered::List(all.iter().map(Dependency::to_ordered).collect());

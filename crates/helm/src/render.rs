@@ -141,7 +141,28 @@ static VALUES: Named = Named {
 
 const VALUES_TYPE: Type = Type::Named(&VALUES);
 
+/// What no value of a template is.
+static WRITER: Named = Named {
+    name: "io.Writer",
+    under: Under::Struct,
+    text: None,
+    action_text: None,
+    methods: || &[],
+};
+
 static VALUES_METHODS: &[Method] = &[
+    Method {
+        name: "Encode",
+        params: &[Type::Named(&WRITER)],
+        variadic: None,
+        returns: Type::Any,
+        // Only a nil gets this far.
+        call: |_, _| {
+            Err(sluice_gotemplate::CallError::new(
+                "runtime error: invalid memory address or nil pointer dereference",
+            ))
+        },
+    },
     Method {
         name: "AsMap",
         params: &[],

@@ -12,8 +12,10 @@ use crate::funcs::gotime::{Time, Zone};
 /// Most compiled regular expressions that one rendering keeps.
 const MAX_REGEXPS: usize = 256;
 
-/// Most parsed `tpl` texts that one rendering keeps.
-const MAX_TEXTS: usize = 4096;
+/// Most parsed `tpl` texts that one rendering keeps. Charts repeat a few; those
+/// that make thousands make them all different, and memory that is used again at
+/// once is the fastest.
+const MAX_TEXTS: usize = 256;
 
 /// Answers `lookup` in templates. A cluster, a recording or nothing stands
 /// behind it.

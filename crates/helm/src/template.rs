@@ -298,7 +298,7 @@ pub fn release_name(template: &str, world: World) -> Result<String, String> {
     let mut session = Session::new(world, Mode::Strict);
     let mut out = Vec::new();
     let limits = Limits {
-        depth: 100,
+        depth: 1000,
         ..Limits::default()
     };
     Run::new(Arc::new(set), functions, &mut session, limits)

@@ -29,7 +29,13 @@ pub fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Error> {
             let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
             match std::str::from_utf8(bytes) {
                 Ok(text) => Ok(Cow::Borrowed(text)),
-                Err(error) => fail(invalid_utf8(&bytes[error.valid_up_to()..])),
+                Err(error) => {
+                    let (good, bad) = bytes.split_at(error.valid_up_to());
+                    match has_forbidden(good) {
+                        true => fail("control characters are not allowed"),
+                        false => fail(invalid_utf8(bad)),
+                    }
+                }
             }
         }
     }

@@ -349,7 +349,7 @@ pub(crate) fn resolve_tagged(
 ) -> Result<Resolved, String> {
     if !matches!(
         tag,
-        "!!bool" | "!!int" | "!!float" | "!!null" | "!!timestamp" | "!!merge"
+        "!!bool" | "!!int" | "!!float" | "!!null" | "!!timestamp"
     ) {
         return Ok(Resolved::Str);
     }

@@ -6,7 +6,7 @@
 
 mod turns;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::ast::{Action, Branch, Call, Command, Expr, ExprKind, Node, Number, Pipe, Tree};
 use crate::call::Final;
@@ -47,6 +47,9 @@ pub struct Limits {
     /// and about 16 KiB in a debug build, which the caller's thread must have.
     pub depth: usize,
 }
+
+/// Levels that must be left for one template to call another.
+const TEMPLATE_HEADROOM: usize = 16;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -227,9 +230,10 @@ impl<'r, H: Host> Run<'r, H> {
     }
 
     fn execute_tree(&mut self, tree: &Tree, dot: Operand, out: &mut Vec<u8>) -> Exec<()> {
+        static DOLLAR: LazyLock<Str> = LazyLock::new(|| Str::from("$"));
         let mut frame = Frame {
             tree,
-            variables: vec![(Str::from("$"), dot.clone())],
+            variables: vec![(DOLLAR.clone(), dot.clone())],
             at: At::Nowhere,
         };
         self.walk(&mut frame, &dot, &tree.root, out)?;
@@ -474,6 +478,11 @@ impl<'r, H: Host> Run<'r, H> {
         let Some(tree) = self.set.lookup(&call.name).map(Arc::clone) else {
             return Err(frame.error(format!("template {} not defined", quote(&call.name))));
         };
+        // Checked here already, so that the error names the action and not what
+        // happens to be the last straw inside of it.
+        if self.depth.saturating_add(TEMPLATE_HEADROOM) >= self.limits.depth {
+            return Err(frame.limit(Limit::Depth(self.limits.depth)));
+        }
         let dot = match &call.pipe {
             Some(pipe) => self.pipeline(frame, dot, pipe)?,
             None => Operand::invalid(),

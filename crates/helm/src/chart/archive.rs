@@ -64,17 +64,29 @@ pub enum ArchiveError {
     },
 }
 
+/// Bytes of the shortest header of a gzip stream.
+const GZIP_HEADER: usize = 10;
+
+/// Bytes of a block of a tar archive.
+const TAR_BLOCK: usize = 512;
+
 /// Reads the files of a chart archive, the first folder of their names dropped.
 ///
 /// # Errors
 /// [`ArchiveError`] with Helm's text; nothing beyond the bounds is unpacked.
 pub fn read_archive(bytes: &[u8]) -> Result<Vec<File>, ArchiveError> {
+    if bytes.len() < GZIP_HEADER {
+        let problem = match bytes.is_empty() {
+            true => "EOF",
+            false => "unexpected EOF",
+        };
+        return Err(ArchiveError::Damaged {
+            problem: problem.to_owned(),
+        });
+    }
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Err(ArchiveError::NotGzip);
     }
-    let damaged = |error: std::io::Error| ArchiveError::Damaged {
-        problem: error.to_string(),
-    };
     let unpacked = MultiGzDecoder::new(bytes).take(MAX_ARCHIVE_BYTES + (1 << 20));
     let mut archive = tar::Archive::new(unpacked);
     let mut files = Vec::new();
@@ -92,7 +104,7 @@ pub fn read_archive(bytes: &[u8]) -> Result<Vec<File>, ArchiveError> {
         let name = relative_name(&path)?;
         let declared = entry.header().size().map_err(damaged)?;
         if declared > MAX_FILE_BYTES {
-            return Err(ArchiveError::FileTooLarge { name });
+            return Err(ArchiveError::FileTooLarge { name: path });
         }
         let mut data = Vec::new();
         (&mut entry)
@@ -100,7 +112,7 @@ pub fn read_archive(bytes: &[u8]) -> Result<Vec<File>, ArchiveError> {
             .read_to_end(&mut data)
             .map_err(damaged)?;
         if data.len() as u64 > MAX_FILE_BYTES {
-            return Err(ArchiveError::FileTooLarge { name });
+            return Err(ArchiveError::FileTooLarge { name: path });
         }
         total += data.len() as u64;
         if total > MAX_ARCHIVE_BYTES {
@@ -114,10 +126,42 @@ pub fn read_archive(bytes: &[u8]) -> Result<Vec<File>, ArchiveError> {
             modified: modified.and_then(|s| i64::try_from(s).ok()).map(|s| (s, 0)),
         });
     }
+    // Two blocks of zeros end an archive; what breaks between them counts.
+    let mut second = [0; TAR_BLOCK];
+    let mut rest = archive.into_inner();
+    let mut filled = 0;
+    while filled < TAR_BLOCK {
+        match rest.read(&mut second[filled..]).map_err(damaged)? {
+            0 => break,
+            n => filled += n,
+        }
+    }
     if files.is_empty() {
         return Err(ArchiveError::Empty);
     }
     Ok(files)
+}
+
+/// What Go's readers would have said.
+fn damaged(error: std::io::Error) -> ArchiveError {
+    let problem = error.to_string();
+    let cut_off = [
+        "incomplete deflate",
+        "entire block",
+        "unexpected end",
+        "unexpected EOF",
+    ];
+    ArchiveError::Damaged {
+        problem: if cut_off.iter().any(|text| problem.contains(text)) {
+            "unexpected EOF".to_owned()
+        } else if problem.contains("deflate") {
+            "flate: corrupt input".to_owned()
+        } else if problem.contains("checksum") && problem.contains("gzip") {
+            "gzip: invalid checksum".to_owned()
+        } else {
+            "archive/tar: invalid tar header".to_owned()
+        },
+    }
 }
 
 /// Drops the byte order mark of UTF-8.
@@ -129,21 +173,11 @@ pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
 fn relative_name(path: &str) -> Result<String, ArchiveError> {
     let separator = if path.contains('\\') { '\\' } else { '/' };
     let slashed = path.replace(separator, "/");
-    if slashed.starts_with('/') {
+    let (first, inner) = slashed.split_once('/').unwrap_or((&slashed, ""));
+    if inner.starts_with('/') {
         return Err(ArchiveError::Absolute);
     }
-    if slashed == "Chart.yaml" {
-        return Err(ArchiveError::ChartYamlOutside);
-    }
-    let Some((_, inner)) = slashed.split_once('/') else {
-        return Err(ArchiveError::OutsideBase {
-            name: path.to_owned(),
-        });
-    };
     let cleaned = crate::funcs::clean_path(inner);
-    if inner.starts_with('/') || cleaned.starts_with('/') {
-        return Err(ArchiveError::Absolute);
-    }
     if cleaned == "." {
         return Err(ArchiveError::OutsideBase {
             name: path.to_owned(),
@@ -155,6 +189,9 @@ fn relative_name(path: &str) -> Result<String, ArchiveError> {
     let drive = cleaned.as_bytes();
     if drive.len() > 2 && drive[0].is_ascii_alphabetic() && drive[1] == b':' && drive[2] == b'/' {
         return Err(ArchiveError::Drive);
+    }
+    if first == "Chart.yaml" {
+        return Err(ArchiveError::ChartYamlOutside);
     }
     Ok(cleaned)
 }
@@ -188,9 +225,14 @@ fn append_chart<W: std::io::Write>(
         header.set_entry_type(tar::EntryType::Regular);
         archive.append_data(&mut header, format!("{base}/{name}"), data)
     };
+    let mut metadata = chart.metadata.clone();
+    if metadata.api_version == "v1" {
+        // These have theirs in requirements.yaml.
+        metadata.dependencies = None;
+    }
     append(
         "Chart.yaml",
-        crate::package::metadata_yaml(&chart.metadata).as_bytes(),
+        crate::package::metadata_yaml(&metadata).as_bytes(),
         chart.modified,
     )?;
     if chart.metadata.api_version == "v2"
@@ -257,10 +299,10 @@ mod tests {
     #[test]
     fn what_leads_outside_is_refused() {
         for (name, want) in [
-            ("/etc/passwd", "chart illegally contains absolute paths"),
+            ("c//etc/passwd", "chart illegally contains absolute paths"),
             ("c/../../x", "chart illegally references parent directory"),
             ("c/c:/x", "chart contains illegally named files"),
-            ("Chart.yaml", "chart yaml not in base directory"),
+            ("Chart.yaml/x", "chart yaml not in base directory"),
             (
                 "loose",
                 "chart illegally contains content outside the base directory: \"loose\"",
@@ -270,7 +312,10 @@ mod tests {
             assert_eq!(error.to_string(), want, "{name}");
         }
         assert_eq!(read_archive(&archive(&[])), Err(ArchiveError::Empty));
-        assert_eq!(read_archive(b"PK"), Err(ArchiveError::NotGzip));
+        assert_eq!(
+            read_archive(b"PK\x03\x04 a zip file"),
+            Err(ArchiveError::NotGzip)
+        );
     }
 
     #[test]
@@ -279,7 +324,7 @@ mod tests {
         let error = read_archive(&archive(&[("c/a", &big)])).expect_err("too large");
         assert_eq!(
             error.to_string(),
-            "decompressed chart file \"a\" is larger than the maximum file size 5242880"
+            "decompressed chart file \"c/a\" is larger than the maximum file size 5242880"
         );
         let five: Vec<u8> = vec![0u8; MAX_FILE_BYTES as usize];
         let many: Vec<(String, &[u8])> = (0..21).map(|i| (format!("c/{i}"), &five[..])).collect();

@@ -18,6 +18,15 @@ pub fn load_archive(bytes: &[u8]) -> Result<Chart, ChartError> {
     load_files(read_archive(bytes)?)
 }
 
+/// Whether a chart must follow an API that Helm knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApiVersions {
+    /// It must: it is going to be used.
+    Known,
+    /// It need not: it is only looked at.
+    Any,
+}
+
 /// Reads a chart out of its files, named relative to the chart.
 ///
 /// Charts below `charts/` are read as well, folders and archives; they come in
@@ -26,8 +35,17 @@ pub fn load_archive(bytes: &[u8]) -> Result<Chart, ChartError> {
 /// # Errors
 /// [`ChartError`] with Helm's text.
 pub fn load_files(files: Vec<File>) -> Result<Chart, ChartError> {
+    load_files_as(files, ApiVersions::Known)
+}
+
+/// As [`load_files`], and charts of an unknown API may pass.
+///
+/// # Errors
+/// [`ChartError`] with Helm's text.
+pub fn load_files_as(files: Vec<File>, versions: ApiVersions) -> Result<Chart, ChartError> {
     match files.iter().find(|f| f.name == "Chart.yaml") {
-        Some(file) => check_api_version(&file.data)?,
+        Some(file) if versions == ApiVersions::Known => check_api_version(&file.data)?,
+        Some(_) => {}
         None => return Err(ChartError::Missing),
     }
     load(files, 0)

@@ -97,6 +97,7 @@ pub struct Lock {
 pub(crate) struct Fields<'n> {
     pairs: Vec<(String, &'n Node<'n>)>,
     owner: &'static str,
+    is_null: bool,
 }
 
 pub(crate) type Read<T> = Result<T, String>;
@@ -169,6 +170,7 @@ impl<'n> Fields<'n> {
             return Ok(Fields {
                 pairs: Vec::new(),
                 owner,
+                is_null: true,
             });
         }
         let Some(pairs) = node.as_mapping() else {
@@ -180,7 +182,13 @@ impl<'n> Fields<'n> {
                 .filter_map(|(key, value)| Some((scalar_text(key)?, value)))
                 .collect(),
             owner,
+            is_null: false,
         })
+    }
+
+    /// Whether there is a null instead of fields.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.is_null
     }
 
     /// The last of repeated keys counts; Go also takes other cases of letters.
@@ -305,7 +313,10 @@ impl<'n> Fields<'n> {
 }
 
 /// Reads the first document of a text and hands its root to `read`.
-fn with_root<T>(text: &[u8], read: impl FnOnce(Option<&Node<'_>>) -> Read<T>) -> Read<T> {
+pub(crate) fn with_root<T>(
+    text: &[u8],
+    read: impl FnOnce(Option<&Node<'_>>) -> Read<T>,
+) -> Read<T> {
     let converting = |e: sluice_yaml::Error| format!("error converting YAML to JSON: {e}");
     let text = sluice_yaml::decode(text).map_err(converting)?;
     let documents = first_document(&text).map_err(converting)?;
@@ -325,6 +336,13 @@ impl Metadata {
             Some(root) => self.read_fields(&Fields::of(root, "Metadata", "value", "v2.Metadata")?),
             None => Ok(()),
         })
+    }
+
+    /// Reads the name alone. The error is Go's text.
+    pub(crate) fn name_in(text: &[u8]) -> Read<String> {
+        let mut metadata = Metadata::default();
+        metadata.read_over(text)?;
+        Ok(metadata.name)
     }
 
     /// Reads the fields of a mapping over what is already known.
@@ -730,6 +748,9 @@ pub(super) fn check_api_version(text: &[u8]) -> Result<(), ChartError> {
         let Some(root) = root else {
             return Ok(String::new());
         };
+        // Everything is converted, also what is not looked at.
+        sluice_yaml::to_json(root, Dialect::Sigs)
+            .map_err(|e| format!("error converting YAML to JSON: {e}"))?;
         Fields::of(root, "chartBase", "value", "loader.chartBase")?.text("apiVersion")
     });
     match read {

@@ -16,9 +16,9 @@ use std::sync::Arc;
 pub use archive::{ArchiveError, MAX_ARCHIVE_BYTES, MAX_FILE_BYTES, read_archive, write_archive};
 pub use ignore::glob_matches;
 pub use ignore::{IgnoreError, IgnoreRules, PathKind};
-pub use load::{load_archive, load_files};
+pub use load::{ApiVersions, load_archive, load_files, load_files_as};
 pub use metadata::{Dependency, Lock, Maintainer, Metadata};
-pub(crate) use metadata::{Fields, Read, version_fits};
+pub(crate) use metadata::{Fields, Read, version_fits, with_root};
 
 use crate::values::Table;
 
@@ -115,6 +115,17 @@ pub enum ChartError {
     /// Charts below charts nest too deeply.
     #[error("charts nest deeper than {0} levels")]
     Depth(usize),
+}
+
+impl ChartError {
+    /// Whether something is no gzip that should be.
+    pub(crate) fn is_about_gzip(&self) -> bool {
+        match self {
+            ChartError::Archive(ArchiveError::NotGzip) => true,
+            ChartError::Subchart { cause, .. } => cause.is_about_gzip(),
+            _ => false,
+        }
+    }
 }
 
 impl Chart {

@@ -117,7 +117,7 @@ fn tpl(run: &mut Run<'_, Session>, a: &[Value]) -> Answer {
         _ => Str::empty(),
     };
     let set = text_set(run, &source)?;
-    let name = set.name().to_owned();
+    let name = Arc::clone(set.name());
     let mut out = Vec::new();
     run.with_set(set, |run| run.execute(name.as_bytes(), &a[1], &mut out))
         .map_err(|error| {
@@ -137,7 +137,7 @@ fn text_set(run: &mut Run<'_, Session>, source: &Str) -> Result<Arc<TemplateSet>
     }
     run.charge(source.len())?;
     let mut set = TemplateSet::child(run.set());
-    let name = set.name().to_owned();
+    let name = Arc::clone(set.name());
     set.parse(&name, source, run.functions()).map_err(|error| {
         CallError::new(error.to_string()).within(format!("cannot parse template {}", quote(source)))
     })?;

@@ -189,7 +189,12 @@ fn chunk(run: &mut Run<'_, Session>, size: i64, list: &Value) -> Result<Value, C
     };
     let size = match usize::try_from(size) {
         Ok(size) if size > 0 => size,
-        _ => return fail("runtime error: makeslice: len out of range"),
+        // A negative size asks for this many chunks, few of which can be had.
+        _ => match ((items.len() as f64 - 1.0) / size as f64).floor() + 1.0 {
+            0.0 => return Ok(Value::List(List::typed(LISTS, Vec::new()))),
+            1.0 if items.len() == 1 && size < -1 => 1,
+            _ => return fail("runtime error: makeslice: len out of range"),
+        },
     };
     run.charge(std::mem::size_of_val(items.as_slice()))?;
     let chunks = items

@@ -1,7 +1,7 @@
 //! `toYaml`, `fromYaml` and their kin.
 
 use sluice_gotemplate::strconv::format_float;
-use sluice_gotemplate::{ANY_MAP, ANY_SLICE, CallError, List, Map, Serial, Value};
+use sluice_gotemplate::{ANY_MAP, ANY_SLICE, CallError, List, Map, Serial, Str, Value};
 use sluice_yaml::{Booleans, Dialect, Limits, Resolved, resolve};
 
 use super::convert::{ANY, STRING, string, utf8};
@@ -77,8 +77,10 @@ struct Pretty<'o> {
 
 impl Pretty<'_> {
     fn document(&mut self, value: &Value) -> Result<(), CallError> {
+        if let Some(entries) = entries_of(value) {
+            return self.map(&entries, 0, true, 0);
+        }
         match value {
-            Value::Map(map) if !map.is_empty() => self.map(map, 0, true, 0),
             Value::List(list) if !list.items().is_empty() => self.list(list.items(), 0, true, 0),
             scalar => {
                 self.scalar(scalar, 0, 0)?;
@@ -94,7 +96,7 @@ impl Pretty<'_> {
 
     fn map(
         &mut self,
-        map: &Map,
+        entries: &[(Str, Value)],
         indent: usize,
         at_line_start: bool,
         depth: usize,
@@ -102,8 +104,6 @@ impl Pretty<'_> {
         if depth > MAX_DEPTH {
             return fail("value nests too deeply for YAML");
         }
-        let mut entries = map.snapshot();
-        entries.sort_by(|(a, _), (b, _)| natural_order(&a.to_text(), &b.to_text()));
         for (i, (key, value)) in entries.iter().enumerate() {
             if i > 0 || at_line_start {
                 self.indent(indent);
@@ -119,11 +119,12 @@ impl Pretty<'_> {
                 self.text(&key, indent)?;
                 self.out.push(':');
             }
+            if let Some(inner) = entries_of(value) {
+                self.out.push('\n');
+                self.map(&inner, indent + 2, true, depth + 1)?;
+                continue;
+            }
             match value {
-                Value::Map(inner) if !inner.is_empty() => {
-                    self.out.push('\n');
-                    self.map(inner, indent + 2, true, depth + 1)?;
-                }
                 Value::List(inner) if !inner.items().is_empty() => {
                     self.out.push('\n');
                     self.list(inner.items(), indent + 2, true, depth + 1)?;
@@ -153,10 +154,11 @@ impl Pretty<'_> {
                 self.indent(indent);
             }
             self.out.push_str("- ");
+            if let Some(inner) = entries_of(item) {
+                self.map(&inner, indent + 2, false, depth + 1)?;
+                continue;
+            }
             match item {
-                Value::Map(inner) if !inner.is_empty() => {
-                    self.map(inner, indent + 2, false, depth + 1)?;
-                }
                 Value::List(inner) if !inner.items().is_empty() => {
                     self.list(inner.items(), indent + 2, false, depth + 1)?;
                 }
@@ -184,7 +186,13 @@ impl Pretty<'_> {
                 f if f == f64::NEG_INFINITY => "-.inf".to_owned(),
                 f => format_float(f),
             }),
-            Value::Str(s) => self.text(&s.to_text(), indent)?,
+            Value::Str(s) => match std::str::from_utf8(s) {
+                Ok(text) => self.text(text, indent)?,
+                Err(_) => {
+                    self.out.push_str("!!binary ");
+                    self.text(&lines_of_base64(s), indent)?;
+                }
+            },
             Value::Map(_) => self.out.push_str("{}"),
             Value::List(_) => self.out.push_str("[]"),
             Value::Bytes(bytes) => {
@@ -200,16 +208,8 @@ impl Pretty<'_> {
             Value::Complex(..) => return fail("cannot marshal type: complex128"),
             Value::Object(object) => match object.serial() {
                 Serial::Value(value) => self.scalar(&value, indent, depth + 1)?,
-                Serial::Fields(fields) => {
-                    // Structs are written with lower-case names.
-                    let map = Map::new();
-                    for (key, value) in fields {
-                        map.insert(key.to_lowercase(), value);
-                    }
-                    self.out.push('\n');
-                    self.map(&map, indent + 2, true, depth)?;
-                    self.out.pop();
-                }
+                // Only one without any; the others are written as maps.
+                Serial::Fields(_) => self.out.push_str("{}"),
             },
         }
         Ok(())
@@ -251,6 +251,48 @@ impl Pretty<'_> {
         }
         Ok(())
     }
+}
+
+/// The entries of a map, in go-yaml's order, or of a struct, in its own; nothing
+/// for what is written on one line.
+fn entries_of(value: &Value) -> Option<Vec<(Str, Value)>> {
+    let entries = match value {
+        Value::Map(map) => {
+            let mut entries = map.snapshot();
+            entries.sort_by(|(a, _), (b, _)| natural_order(&a.to_text(), &b.to_text()));
+            entries
+        }
+        Value::Object(object) => match object.serial() {
+            // Structs are written with lower-case names.
+            Serial::Fields(fields) => fields
+                .into_iter()
+                .map(|(name, value)| (Str::from(name.to_lowercase().as_str()), value))
+                .collect(),
+            Serial::Value(_) => return None,
+        },
+        _ => return None,
+    };
+    (!entries.is_empty()).then_some(entries)
+}
+
+/// Base64 the way go-yaml breaks it.
+fn lines_of_base64(bytes: &[u8]) -> String {
+    const LINE: usize = 70;
+    let coded = data_encoding::BASE64.encode(bytes);
+    if coded.len() < LINE {
+        return coded;
+    }
+    let mut out = String::new();
+    for (i, c) in coded.chars().enumerate() {
+        out.push(c);
+        if (i + 1) % LINE == 0 {
+            out.push('\n');
+        }
+    }
+    if !out.ends_with('\n') {
+        out.push('\n');
+    }
+    out
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ mod templates;
 use std::fmt;
 
 use crate::capabilities::KubeVersion;
-use crate::chart::{Chart, ChartError, File, load_files};
+use crate::chart::{ApiVersions, Chart, ChartError, File, load_files_as};
 use crate::schema::validate_against;
 use crate::session::World;
 use crate::values::{Table, coalesce_tables, merge_tables, read_table};
@@ -117,7 +117,7 @@ pub fn lint(linted: &Linted, options: &LintOptions, world: World) -> Vec<Message
     let mut linter = Linter {
         messages: Vec::new(),
     };
-    let chart = load_files(linted.files.clone());
+    let chart = load_files_as(linted.files.clone(), ApiVersions::Any);
     chartfile::check(&mut linter, linted);
     check_values(&mut linter, linted, options);
     templates::check(&mut linter, linted, &chart, options, world);
@@ -151,7 +151,8 @@ fn check_values(linter: &mut Linter, linted: &Linted, options: &LintOptions) {
     if options.schemas == crate::Schemas::Skip {
         return;
     }
-    if let Some(schema) = linted.files.iter().find(|f| f.name == "values.schema.json") {
+    let schema = linted.files.iter().find(|f| f.name == "values.schema.json");
+    if let Some(schema) = schema.filter(|schema| !schema.data.is_empty()) {
         let user = merge_tables(Table::new(), options.user.clone());
         let values = coalesce_tables(&user, &values, &mut Vec::new());
         linter.check(

@@ -2,16 +2,15 @@
 
 use serde_json::Value as Json;
 use sluice_gotemplate::strconv::quote;
-use sluice_yaml::{Dialect, Documents, Limits};
+use sluice_yaml::Dialect;
 
 use super::{LintOptions, Linted, Linter, Present, Severity, deprecations, names};
 use crate::capabilities::Capabilities;
-use crate::chart::{Chart, ChartError};
+use crate::chart::{Chart, ChartError, Fields, Read, with_root};
 use crate::dependencies::process_dependencies;
-use crate::funcs::mismatch;
 use crate::render::{Action, ReleaseInfo, RenderOptions, Rendered, render};
 use crate::session::{Mode, World};
-use crate::values::{Nulls, to_template};
+use crate::values::{Nulls, split_documents};
 
 const FOLDER: &str = "templates/";
 
@@ -66,7 +65,10 @@ pub(super) fn check(
         let content = rendered.files.get(&format!("{}/{name}", chart.name()));
         let content = content.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         if let Some(content) = content.filter(|text| !text.trim().is_empty()) {
-            check_content(linter, name, &content, minor);
+            // The first document that does not parse ends it all.
+            if check_content(linter, name, &content, minor) == Going::Stop {
+                return;
+            }
         }
     }
 }
@@ -105,7 +107,14 @@ fn run(chart: &Chart, options: &LintOptions, world: World) -> Result<Rendered, S
     .map_err(|e| e.to_string())
 }
 
-fn check_content(linter: &mut Linter, path: &str, content: &str, minor: u64) {
+/// Whether further templates are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Going {
+    On,
+    Stop,
+}
+
+fn check_content(linter: &mut Linter, path: &str, content: &str, minor: u64) -> Going {
     let first = content.lines().find(|line| !line.trim().is_empty());
     if let Some(line) = first.filter(|line| line.starts_with([' ', '\t'])) {
         let text = format!(
@@ -114,14 +123,13 @@ fn check_content(linter: &mut Linter, path: &str, content: &str, minor: u64) {
         );
         linter.add(Severity::Warning, path, text);
     }
-    for document in documents(content) {
-        let head = match document.and_then(|json| Head::of(&json)) {
-            Ok(Some(head)) => head,
-            Ok(None) => continue,
+    for head in heads(content) {
+        let head = match head {
+            Ok(head) => head,
             Err(problem) => {
                 let text = format!("unable to parse YAML: {problem}");
                 linter.add(Severity::Error, path, text);
-                return;
+                return Going::Stop;
             }
         };
         linter.check(Severity::Warning, path, check_name(&head));
@@ -130,6 +138,7 @@ fn check_content(linter: &mut Linter, path: &str, content: &str, minor: u64) {
         linter.check(Severity::Error, path, check_selector(&head, content));
         linter.check(Severity::Error, path, check_list(&head));
     }
+    Going::On
 }
 
 /// The parts of a document that are looked at.
@@ -142,52 +151,77 @@ struct Head {
 }
 
 impl Head {
-    fn of(json: &Json) -> Result<Option<Head>, String> {
-        match json {
-            Json::Null => return Ok(None),
-            Json::Object(_) => {}
-            other => {
-                return Err(format!(
-                    "error unmarshaling JSON: while decoding JSON: {}",
-                    mismatch(&to_template(other), "rules.k8sYamlStruct")
-                ));
+    /// Reads a document; nothing has no head.
+    fn read(document: &[u8]) -> Read<Option<Head>> {
+        with_root(document, |root| {
+            let Some(root) = root else { return Ok(None) };
+            let json = sluice_yaml::to_json(root, Dialect::Sigs)
+                .map_err(|e| format!("error converting YAML to JSON: {e}"))?;
+            let place = "struct field k8sYamlStruct.Metadata";
+            let fields = Fields::of(root, "k8sYamlStruct", "value", "rules.k8sYamlStruct")?;
+            if fields.is_nothing() {
+                return Ok(None);
             }
-        }
-        let text = |pointer: &str| {
-            json.pointer(pointer)
-                .and_then(Json::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let items = json.get("items").and_then(Json::as_array);
-        let keeps_items = items.into_iter().flatten().any(|item| {
-            item.pointer("/metadata/annotations/helm.sh~1resource-policy")
-                .is_some()
-        });
-        Ok(Some(Head {
-            api_version: text("/apiVersion"),
-            kind: text("/kind"),
-            name: text("/metadata/name"),
-            keeps_items,
-        }))
+            let (api_version, kind) = (fields.text("apiVersion")?, fields.text("Kind")?);
+            let owner = "k8sYamlMetadata.Metadata";
+            let name = match fields.get("Metadata") {
+                None => String::new(),
+                Some(node) => {
+                    let metadata = Fields::of(node, owner, place, "rules.k8sYamlMetadata")?;
+                    metadata.text("Namespace")?;
+                    metadata.text("Name")?
+                }
+            };
+            let items = json.get("items").and_then(Json::as_array);
+            let keeps_items = items.into_iter().flatten().any(|item| {
+                item.pointer("/metadata/annotations/helm.sh~1resource-policy")
+                    .is_some()
+            });
+            Ok(Some(Head {
+                api_version,
+                kind,
+                name,
+                keeps_items,
+            }))
+        })
     }
 }
 
-/// The documents of a text; the last one may be an error.
-fn documents(content: &str) -> Vec<Result<Json, String>> {
-    let mut all = Vec::new();
-    for piece in crate::manifest::yaml_pieces(content) {
-        let mut reader = Documents::new(piece, Dialect::Sigs, &Limits::default());
-        let read = reader.next_document().and_then(|document| match document {
-            None => Ok(Json::Null),
-            Some(document) => sluice_yaml::to_json(&document.root, Dialect::Sigs),
-        });
-        match read {
-            Ok(json) => all.push(Ok(json)),
-            Err(error) => {
-                all.push(Err(format!("error converting YAML to JSON: {error}")));
-                break;
+/// The heads of the documents of a text; the last one may be an error. The text
+/// is taken for JSON if it starts like JSON, until that goes wrong.
+fn heads(content: &str) -> Vec<Read<Head>> {
+    if content.trim_start().starts_with('{') {
+        let mut all = Vec::new();
+        for value in serde_json::Deserializer::from_str(content).into_iter::<Json>() {
+            match value {
+                Ok(value) => match Head::read(value.to_string().as_bytes()).transpose() {
+                    Some(head) => all.push(head),
+                    None => continue,
+                },
+                Err(error) if error.is_eof() => all.push(Err("unexpected EOF".to_owned())),
+                Err(_) => return yaml_heads(content),
             }
+        }
+        return all;
+    }
+    yaml_heads(content)
+}
+
+fn yaml_heads(content: &str) -> Vec<Read<Head>> {
+    let documents = match split_documents(content.as_bytes()) {
+        Ok(documents) => documents,
+        Err(problem) => return vec![Err(problem)],
+    };
+    let mut all = Vec::new();
+    for document in documents {
+        let read = match document.ends_with(b"\n") {
+            true => Head::read(document),
+            false => Head::read(&[document, b"\n"].concat()),
+        };
+        let is_over = read.is_err();
+        all.extend(read.transpose());
+        if is_over {
+            break;
         }
     }
     all
@@ -248,11 +282,14 @@ pub(super) fn check_crds(linter: &mut Linter, linted: &Linted, chart: &Result<Ch
         }
     };
     for (name, file) in chart.crds() {
-        let name = name.split_once('/').map_or(name.as_str(), |(_, rest)| rest);
-        for document in documents(&String::from_utf8_lossy(&file.data)) {
-            let head = match document.and_then(|json| Head::of(&json)) {
-                Ok(Some(head)) => head,
-                Ok(None) => continue,
+        // By the name inside of whichever chart has it.
+        let name = match name.rfind("/crds/") {
+            Some(at) => &name[at + 1..],
+            None => name.as_str(),
+        };
+        for head in heads(&String::from_utf8_lossy(&file.data)) {
+            let head = match head {
+                Ok(head) => head,
                 Err(problem) => {
                     let text = format!("unable to parse YAML: {problem}");
                     linter.add(Severity::Error, name, text);

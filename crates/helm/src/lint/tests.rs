@@ -182,3 +182,53 @@ fn crds_and_extensions_are_checked() {
         ]
     );
 }
+
+#[test]
+fn the_first_template_that_does_not_parse_ends_it_all() {
+    let found = findings(&[
+        ("templates/a.yaml", "a: b: c\n"),
+        ("templates/b.yaml", "also: bad: yes\n"),
+    ]);
+    assert_eq!(
+        found,
+        [
+            "[ERROR] templates/a.yaml: unable to parse YAML: error converting YAML to JSON: yaml: \
+             mapping values are not allowed in this context"
+        ]
+    );
+}
+
+#[test]
+fn heads_are_typed_as_by_go() {
+    for (text, problem) in [
+        (
+            "kind: [a]\n",
+            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go \
+             struct field k8sYamlStruct.Kind of type string",
+        ),
+        (
+            "metadata: a\n",
+            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal string into Go \
+             struct field k8sYamlStruct.Metadata of type rules.k8sYamlMetadata",
+        ),
+        (
+            "metadata: {name: [a]}\n",
+            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go \
+             struct field k8sYamlMetadata.Metadata.Name of type string",
+        ),
+        ("a: 1\n---b: 2\n", "invalid Yaml document separator: b: 2"),
+        (
+            "a: .inf\n",
+            "error converting YAML to JSON: json: unsupported value: +Inf",
+        ),
+        ("{\"a\": 1", "unexpected EOF"),
+    ] {
+        let found = findings(&[("templates/a.yaml", text)]);
+        let want = format!("[ERROR] templates/a.yaml: unable to parse YAML: {problem}");
+        assert_eq!(found.last(), Some(&want), "{text}");
+    }
+    assert_eq!(
+        findings(&[("templates/a.yaml", "metadata: {name: 1}\n")]),
+        [""; 0]
+    );
+}

@@ -22,6 +22,16 @@ pub(super) enum Draft {
     D2020,
 }
 
+/// Why another document is not loaded.
+pub(super) fn refusal(address: &str) -> String {
+    let quoted = sluice_gotemplate::strconv::quote(address.as_bytes());
+    let loads = ["http://", "https://", "file://"];
+    match loads.iter().any(|scheme| address.starts_with(scheme)) {
+        true => format!("failing loading {quoted}: loading of other documents is not allowed"),
+        false => format!("failing loading {quoted}: no URLLoader registered for {quoted}"),
+    }
+}
+
 impl Draft {
     /// Recognises `$schema`, with or without the fragment.
     pub(super) fn from_url(url: &str) -> Option<Draft> {
@@ -273,10 +283,7 @@ impl<'s> Documents<'s> {
             if address.starts_with("urn:") {
                 return Err(Unresolved::Urn);
             }
-            return Err(Unresolved::Error(format!(
-                "failing loading {}: loading of other documents is not allowed",
-                sluice_gotemplate::strconv::quote(address.as_bytes())
-            )));
+            return Err(Unresolved::Error(refusal(address)));
         };
         let shown = || {
             if address.is_empty() { ROOT } else { address }

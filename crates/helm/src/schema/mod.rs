@@ -15,7 +15,7 @@ use sluice_gotemplate::strconv::quote;
 use crate::chart::Chart;
 use crate::stack::on_deep_stack;
 use crate::values::{Table, read_json, show_type};
-use documents::{Documents, Draft, ROOT};
+use documents::{Documents, Draft, ROOT, refusal};
 use kinds::Finding;
 use validator::{At, Stop, Validator};
 
@@ -96,6 +96,7 @@ fn validate_one(schema: &[u8], values: &Table, max_steps: u64) -> Result<(), Str
                 text if text.ends_with("after top-level value") => {
                     "invalid character after top-level value".to_owned()
                 }
+                "unexpected end of JSON input" => "unexpected EOF".to_owned(),
                 text => text.to_owned(),
             })?;
             // Numbers are shown as they stand in the schema, where that can be had.
@@ -104,12 +105,7 @@ fn validate_one(schema: &[u8], values: &Table, max_steps: u64) -> Result<(), Str
     };
     let draft = match schema.get("$schema").and_then(Json::as_str) {
         None => Draft::D2020,
-        Some(url) => Draft::from_url(url).ok_or_else(|| {
-            format!(
-                "failing loading {}: loading of other documents is not allowed",
-                quote(url.as_bytes())
-            )
-        })?,
+        Some(url) => Draft::from_url(url).ok_or_else(|| refusal(url))?,
     };
     let documents = Documents::new(&schema, draft)?;
     let mut validator = Validator::new(&documents, max_steps);

@@ -45,9 +45,16 @@ pub fn from_json(json: Json) -> Json {
 /// Go's text for what is wrong.
 pub fn read_values(bytes: &[u8]) -> Result<Table, String> {
     let mut values = Table::new();
-    for document in split_documents(bytes)? {
-        let table = read_table(document)
-            .map_err(|problem| format!("cannot unmarshal yaml document: {problem}"))?;
+    for document in
+        split_documents(bytes).map_err(|e| format!("error reading yaml document: {e}"))?
+    {
+        // The original reads line by line and ends each.
+        let table = match document.ends_with(b"\n") {
+            true => read_table(document),
+            false => read_table(&[document, b"\n"].concat()),
+        };
+        let table =
+            table.map_err(|problem| format!("cannot unmarshal yaml document: {problem}"))?;
         values = merge_tables(values, table);
     }
     Ok(values)
@@ -83,7 +90,7 @@ pub fn read_json(text: &[u8]) -> Result<Json, String> {
 }
 
 /// Splits a stream at lines that start with `---`.
-fn split_documents(bytes: &[u8]) -> Result<Vec<&[u8]>, String> {
+pub(crate) fn split_documents(bytes: &[u8]) -> Result<Vec<&[u8]>, String> {
     let mut documents = Vec::new();
     let mut start = 0;
     let mut at = 0;
@@ -96,7 +103,7 @@ fn split_documents(bytes: &[u8]) -> Result<Vec<&[u8]>, String> {
             let rest = rest.trim_ascii();
             if !rest.is_empty() && !rest.starts_with(b"#") {
                 return Err(format!(
-                    "error reading yaml document: invalid Yaml document separator: {}",
+                    "invalid Yaml document separator: {}",
                     String::from_utf8_lossy(rest)
                 ));
             }

@@ -306,7 +306,8 @@ trait Dialect {
     fn index(&mut self) -> Result<i64, Stop> {
         let (text, mark) = self.name(&[']']);
         if mark.is_none() {
-            return error("error parsing index: EOF");
+            // Helm takes the end of the text for the end of the line.
+            return Err(Stop::End);
         }
         read_index(&text)
     }

@@ -39,6 +39,7 @@ fn decode(text: &str) -> Result<Map, String> {
         text,
         at: 0,
         last_key: String::new(),
+        context: String::new(),
         root: Map::new(),
         closed: Vec::new(),
         implicit: Vec::new(),
@@ -52,6 +53,8 @@ struct Reader<'t> {
     at: usize,
     /// The key whose value is being read.
     last_key: String,
+    /// The table that the last header named.
+    context: String,
     root: Map,
     /// Tables that were defined by a header or inline, which may not be again.
     closed: Vec<Map>,
@@ -144,11 +147,11 @@ impl Reader<'_> {
                 return Ok(());
             };
             if c == '[' {
-                table = self.header()?;
+                (table, self.context) = self.header()?;
             } else {
                 self.pair(&table, "", 0)?;
             }
-            self.last_key.clear();
+            self.last_key.clone_from(&self.context);
             self.blanks();
             self.comment();
             if self.peek().is_some() && !(self.eat("\n") || self.eat("\r\n")) {
@@ -161,7 +164,7 @@ impl Reader<'_> {
         }
     }
 
-    fn header(&mut self) -> Read<Map> {
+    fn header(&mut self) -> Read<(Map, String)> {
         let is_array = self.eat("[[");
         if !is_array {
             self.eat("[");
@@ -177,8 +180,9 @@ impl Reader<'_> {
         let whole = path.join(".");
         let mut table = self.root.clone();
         let Some((last, parents)) = path.split_last() else {
-            return Ok(table);
+            return Ok((table, whole));
         };
+        self.last_key = parents.join(".");
         for name in parents {
             table = self.descend(&table, name)?;
         }
@@ -194,7 +198,7 @@ impl Reader<'_> {
                 Some(_) => return self.defined(&whole),
             };
             table.insert(last.as_str(), Value::List(List::typed(TABLES, items)));
-            return Ok(next);
+            return Ok((next, whole));
         }
         match table.get(last.as_bytes()) {
             None | Some(Value::Map(_)) => {}
@@ -205,7 +209,7 @@ impl Reader<'_> {
             return self.defined(&whole);
         }
         self.closed.push(own.clone());
-        Ok(own)
+        Ok((own, whole))
     }
 
     /// Enters a table, or the last table of an array of tables.
@@ -283,10 +287,10 @@ impl Reader<'_> {
         }
         let outer = std::mem::take(&mut self.last_key);
         let whole = path.join(".");
-        self.last_key = if prefix.is_empty() {
-            whole
-        } else {
-            format!("{prefix}.{whole}")
+        self.last_key = match (prefix, self.context.as_str()) {
+            ("", "") => whole,
+            ("", context) => format!("{context}.{whole}"),
+            (prefix, _) => format!("{prefix}.{whole}"),
         };
         self.blanks();
         let value = self.value(depth)?;
@@ -332,7 +336,7 @@ impl Reader<'_> {
             Some('\'') => Ok(Value::from(self.literal_string()?)),
             Some('[') => self.array(depth),
             Some('{') => self.inline_table(depth),
-            Some('t' | 'f' | 'i' | 'n') => self.word(),
+            Some(c) if c.is_alphabetic() => self.word(),
             Some('0'..='9' | '+' | '-') => self.number(),
             Some(_) => {
                 let found = self.shown("");
