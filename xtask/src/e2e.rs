@@ -24,7 +24,7 @@ pub struct Args {
 const SCENARIOS: &str = include_str!("../../tests/recordings.txt");
 
 /// Test programs of `tests/` that take a cluster.
-const TESTS: &[&str] = &["fleet"];
+const TESTS: &[&str] = &["fleet", "faults", "preview", "processes"];
 
 /// Runs every suite; all of them, even after one has failed.
 ///

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! It answers as kube-apiserver 1.36 does: where they differ, this one is wrong. The conversations in `tests/` were
-//! recorded on the real server.
+//! recorded on the real server, as were those of kubectl in the repository's `tests/kubectl/`.
 //!
 //! What it is not: a node. Pods run nowhere; a simulator makes workloads ready.
 

@@ -1,4 +1,6 @@
 //! ValidatingAdmissionPolicies and their bindings.
+//!
+//! Left out: the `authorizer` of expressions, audit annotations, and MutatingAdmissionPolicies, which are stored only.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
