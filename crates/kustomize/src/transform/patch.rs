@@ -425,6 +425,10 @@ fn apply_json(
     }
     match Node::from_json(&value) {
         Node::Map(root) => {
+            // Nothing can be put back where there is no metadata.
+            if root.get("metadata").is_some_and(Node::is_null) {
+                resource.forget_records();
+            }
             resource.root = root;
             Ok(())
         }
