@@ -153,7 +153,6 @@ pub fn run_with(
 }
 
 fn execute(arguments: impl IntoIterator<Item = OsString>, mut terminal: Terminal) -> ExitCode {
-    sluice_runtime::client::install_tls();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let is_helm = arguments.get(1).is_some_and(|word| word == "helm");
     let cli = match parse(arguments) {
@@ -161,6 +160,10 @@ fn execute(arguments: impl IntoIterator<Item = OsString>, mut terminal: Terminal
         Err(error) if is_helm && !is_help(&error) => return helm::refuse(&complaint(&error)),
         Err(error) => return refuse(&error, &mut terminal),
     };
+    // A build of local files is over sooner than this is done.
+    if !matches!(cli.command, Some(Command::Kustomize(_))) {
+        sluice_runtime::client::install_tls();
+    }
     match run(cli, terminal.clone()) {
         Ok(code) => code,
         Err(failure) => {

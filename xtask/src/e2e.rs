@@ -37,10 +37,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .with_context(|| format!("`{}` is not there", args.shared.display()))?;
     let mut failed = Vec::new();
     type Suite = fn(&Path) -> anyhow::Result<()>;
-    let suites: [(&str, Suite); 5] = [
+    let suites: [(&str, Suite); 6] = [
         ("sshd", sshd),
         ("charts", charts),
         ("records", records),
+        ("kubectl", kubectl),
         ("scenarios", scenarios),
         ("recordings", recordings),
     ];
@@ -120,6 +121,12 @@ fn charts(shared: &Path) -> anyhow::Result<()> {
 fn records(shared: &Path) -> anyhow::Result<()> {
     let cluster = ControlPlane::start(shared)?;
     crate::helm::records::run(&cluster.kubeconfig())
+}
+
+/// What kubectl prints with the embedded server and with the real one.
+fn kubectl(shared: &Path) -> anyhow::Result<()> {
+    let cluster = ControlPlane::start(shared)?;
+    crate::kubectl::both(&cluster.kubeconfig())
 }
 
 /// The scenarios of `tests/`, each test file on a fresh real cluster.

@@ -7,6 +7,7 @@ mod e2e;
 mod files;
 mod goldens;
 mod helm;
+mod kubectl;
 mod openapi;
 mod overlays;
 mod protobuf;
@@ -40,6 +41,8 @@ enum Command {
     },
     /// Compares random templates with the real Helm
     HelmRandom(helm::random::Args),
+    /// Has the kubectl conversations of `tests/kubectl` with a server, and compares or records them
+    Kubectl(kubectl::Args),
     /// Remakes the tables of built-in kinds from a running kube-apiserver
     Openapi(openapi::Args),
     /// Remakes the field numbers of built-in kinds from their published definitions
@@ -67,6 +70,7 @@ pub fn main() -> anyhow::Result<()> {
             _ => goldens::run(&args),
         },
         Command::HelmRandom(args) => helm::random::run(&args),
+        Command::Kubectl(args) => kubectl::run(&args),
         Command::Openapi(args) => openapi::run(&args),
         Command::Protobuf(args) => protobuf::run(&args),
         Command::Tidy => tidy::run(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::admission::Policies;
 use crate::auth::{Rbac, TokenSigner};
 use crate::objects::service::Allocator;
 use crate::registry::Registry;
@@ -23,6 +24,8 @@ pub struct App {
     pub rbac: Arc<Rbac>,
     /// Addresses and ports of Services.
     pub services: Arc<Allocator>,
+    /// Admission policies, compiled.
+    pub policies: Policies,
     /// ServiceAccount tokens.
     pub signer: TokenSigner,
     /// The current time.

@@ -19,6 +19,7 @@ mod discovery;
 mod http;
 mod objects;
 mod pki;
+mod quota;
 mod random;
 mod registry;
 mod server;

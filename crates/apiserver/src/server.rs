@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Policies;
 use crate::app::{App, Clock};
 use crate::auth::{Rbac, TokenSigner};
 use crate::controllers;
@@ -145,6 +146,7 @@ impl Server {
             registry,
             rbac,
             services,
+            policies: Policies::default(),
             clock: config.clock,
             ca: pki.ca,
             admin_token: pki.admin_token,

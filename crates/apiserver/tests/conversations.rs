@@ -283,6 +283,7 @@ impl Player {
                 Some(until) => match until.split_once('=') {
                     Some((path, wanted)) => match at(&value, path) {
                         Value::String(text) => text == wanted,
+                        Value::Number(number) => number.as_i64() == wanted.parse().ok(),
                         other => *other == wanted,
                     },
                     None => code.to_string() == until,

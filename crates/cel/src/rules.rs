@@ -120,6 +120,17 @@ impl Bound {
         }
     }
 
+    /// An object that has these values for members.
+    pub fn object<'a>(entries: impl IntoIterator<Item = (&'a str, &'a Bound)>) -> Self {
+        let mut widest = 0;
+        let entries = entries.into_iter().map(|(name, bound)| {
+            widest = widest.max(bound.widest);
+            (name, bound.value.clone())
+        });
+        let value = members(entries);
+        Bound { value, widest }
+    }
+
     /// The boolean that it is.
     pub fn as_bool(&self) -> Option<bool> {
         match &self.value {

@@ -77,7 +77,12 @@ impl CreateKind {
 }
 
 pub(crate) fn is_index(part: &str) -> bool {
-    !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit())
+    number(part).is_some_and(|number| number >= 0)
+}
+
+/// A whole number, signed or not, as Go's `Atoi` reads it.
+fn number(part: &str) -> Option<i64> {
+    part.parse().ok()
 }
 
 pub(crate) fn is_matcher(part: &str) -> bool {
@@ -89,6 +94,15 @@ fn matcher(part: &str) -> Result<(&str, &str), String> {
     part[1..part.len() - 1].split_once('=').ok_or_else(|| {
         "list path element must contain fieldName=fieldValue for element to match".to_owned()
     })
+}
+
+/// What a matcher compares: a field of an element, or the element itself,
+/// whose text is empty when it is a mapping or a list.
+fn own_text<'n>(item: &'n Node, field: &str) -> Option<&'n str> {
+    if field.is_empty() {
+        return Some(item.text().unwrap_or_default());
+    }
+    item.get(field).and_then(Node::text)
 }
 
 fn wrong_kind(expected: &str, node: &Node) -> String {
@@ -106,6 +120,10 @@ fn wrong_kind(expected: &str, node: &Node) -> String {
 pub(crate) fn get<'n>(root: &'n Node, path: &[String]) -> Result<Option<&'n Node>, String> {
     let mut here = root;
     for part in path {
+        let part = part.trim();
+        if part.is_empty() {
+            continue;
+        }
         if here.is_null() {
             return Ok(None);
         }
@@ -115,24 +133,21 @@ pub(crate) fn get<'n>(root: &'n Node, path: &[String]) -> Result<Option<&'n Node
             here.as_seq()
                 .ok_or_else(|| wrong_kind("SequenceNode", here))?
                 .last()
-        } else if is_index(part) {
+        } else if let Some(index) = number(part) {
+            let at = usize::try_from(index)
+                .map_err(|_| format!("array index {index} cannot be negative"))?;
             let items = here
                 .as_seq()
                 .ok_or_else(|| wrong_kind("SequenceNode", here))?;
-            part.parse::<usize>().ok().and_then(|at| items.get(at))
+            items.get(at)
         } else if is_matcher(part) {
             let (field, value) = matcher(part)?;
             let items = here
                 .as_seq()
                 .ok_or_else(|| wrong_kind("SequenceNode", here))?;
-            items.iter().find(|item| {
-                let own = if field.is_empty() {
-                    item.text()
-                } else {
-                    item.get(field).and_then(Node::text)
-                };
-                own == Some(value)
-            })
+            items
+                .iter()
+                .find(|item| own_text(item, field) == Some(value))
         } else {
             here.as_map()
                 .ok_or_else(|| wrong_kind("MappingNode", here))?
@@ -146,24 +161,23 @@ pub(crate) fn get<'n>(root: &'n Node, path: &[String]) -> Result<Option<&'n Node
     Ok(Some(here))
 }
 
-/// As [`get`], in an object.
+/// As [`get`], in an object. A path without parts is none.
 ///
 /// # Errors
 /// As [`get`].
-pub(crate) fn get_in<'n>(root: &'n Map, path: &[String]) -> Result<Option<&'n Node>, String> {
-    let [part, rest @ ..] = path else {
-        return Ok(None);
+pub(crate) fn get_in(root: &Map, path: &[String]) -> Result<Option<Node>, String> {
+    let is_blank = |part: &&String| part.trim().is_empty();
+    let Some(at) = path.iter().position(|part| !is_blank(&part)) else {
+        return Ok(Some(Node::Map(root.clone())));
     };
-    if part == "*" {
-        return Err("wildcard is not supported in PathGetter".to_owned());
+    let (part, rest) = (path[at].trim(), &path[at + 1..]);
+    if part == "*" || part == "-" || number(part).is_some() || is_matcher(part) {
+        return get(&Node::Map(root.clone()), &path[at..]).map(|found| found.cloned());
     }
-    if is_matcher(part) {
-        matcher(part)?;
+    match root.get(part) {
+        Some(node) => get(node, rest).map(|found| found.cloned()),
+        None => Ok(None),
     }
-    if part == "-" || is_index(part) || is_matcher(part) {
-        return Err(wrong_kind("SequenceNode", &Node::Map(root.clone())));
-    }
-    root.get(part).map_or(Ok(None), |node| get(node, rest))
 }
 
 /// Why a visit failed: on the way, or at a field.
@@ -202,6 +216,14 @@ pub(crate) fn visit(
     }
     if is_matcher(part) {
         return visit_matching(node, part, rest, create, leaf);
+    }
+    if part.is_empty() {
+        // Not a field: it asks for a text, and for an empty one.
+        return match node {
+            Node::Scalar(scalar) if scalar.text.is_empty() => visit(node, rest, create, leaf),
+            Node::Scalar(_) => Ok(()),
+            other => Err(VisitError::Path(wrong_kind("ScalarNode", other))),
+        };
     }
     visit_field(node, part, rest, create, leaf)
 }
@@ -262,9 +284,9 @@ fn visit_index(
     let Node::Seq(items) = node else {
         return Err(VisitError::Path(wrong_kind("SequenceNode", node)));
     };
-    let index: usize = part
-        .parse()
-        .map_err(|_| VisitError::Path(format!("index {part} is too large")))?;
+    let index = number(part)
+        .and_then(|number| usize::try_from(number).ok())
+        .ok_or_else(|| VisitError::Path(format!("{part} is no index")))?;
     if index == items.len()
         && let Some(create) = create
     {
@@ -305,12 +327,7 @@ fn visit_matching(
     };
     let mut found = false;
     for item in items.iter_mut() {
-        let own = if field.is_empty() {
-            item.text()
-        } else {
-            item.get(field).and_then(Node::text)
-        };
-        if own.is_some_and(fits) {
+        if own_text(item, field).is_some_and(fits) {
             found = true;
             visit(item, rest, create, leaf)?;
         }

@@ -113,9 +113,15 @@ impl Decoder {
             match found {
                 Some(index) => {
                     let outer = std::mem::replace(&mut self.structure, structure);
+                    let scalars = self.scalars;
+                    if names[index].contains('.') {
+                        // The type of a field of an embedded structure is not found.
+                        self.scalars = Scalars::Strict;
+                    }
                     self.path.push(names[index]);
                     field(index, value, self);
                     self.path.pop();
+                    self.scalars = scalars;
                     self.structure = outer;
                 }
                 None if self.unknown == Unknown::Refuse && self.error.is_none() => {
@@ -146,7 +152,10 @@ impl GoJson for String {
         match value {
             Value::String(text) => self.clone_from(text),
             Value::Number(number) if decoder.scalars == Scalars::AsText => {
-                *self = number.to_string();
+                *self = match number.as_f64().filter(|_| number.is_f64()) {
+                    Some(float) => short_float(float),
+                    None => number.to_string(),
+                };
             }
             Value::Bool(flag) if decoder.scalars == Scalars::AsText => *self = flag.to_string(),
             other => decoder.mismatch(other, "string"),
@@ -155,6 +164,22 @@ impl GoJson for String {
 
     fn write(&self) -> Option<Value> {
         (!self.is_empty()).then(|| Value::String(self.clone()))
+    }
+}
+
+/// A number as Go's `%g` writes it in single precision.
+fn short_float(float: f64) -> String {
+    let text = format!("{:e}", float as f32);
+    let Some((digits, exponent)) = text.split_once('e') else {
+        return text;
+    };
+    match exponent.parse::<i32>() {
+        Ok(exponent) if (-4..6).contains(&exponent) => (float as f32).to_string(),
+        Ok(exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+        Err(_) => text,
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Gvk {
 }
 
 /// What stands for the namespace of an object that cannot have one.
-const NOT_NAMESPACEABLE: &str = "_non_namespaceable_";
+pub(crate) const NOT_NAMESPACEABLE: &str = "_non_namespaceable_";
 
 impl Gvk {
     /// Splits an `apiVersion` at its first slash.

@@ -4,6 +4,8 @@
 use serde_json::Value;
 use sluice_yaml::{Dialect, Limits};
 
+use crate::growth::{Allowance, weight_of_json};
+
 /// Patches with more operations than this are refused.
 const MOST_OPERATIONS: usize = 100_000;
 
@@ -92,9 +94,16 @@ pub(crate) fn parse(text: &str, limits: &Limits) -> Result<Vec<Operation>, Strin
 /// Applies operations one after another.
 ///
 /// # Errors
-/// The first operation that does not apply.
-pub(crate) fn apply(document: &mut Value, patch: &[Operation]) -> Result<(), String> {
+/// The first operation that does not apply, or that writes too much.
+pub(crate) fn apply(
+    document: &mut Value,
+    patch: &[Operation],
+    allowance: &mut Allowance,
+) -> Result<(), String> {
     for operation in patch {
+        if let Some(value) = &operation.value {
+            allowance.spend(weight_of_json(value))?;
+        }
         let path = || {
             operation.path.as_deref().ok_or_else(|| {
                 format!(
@@ -122,6 +131,7 @@ pub(crate) fn apply(document: &mut Value, patch: &[Operation]) -> Result<(), Str
             }
             "copy" => {
                 let value = take_from(document, from(operation)?)?;
+                allowance.spend(weight_of_json(&value))?;
                 add_as(document, path()?, value, "copy")?;
             }
             "test" => test(document, path()?, operation.value.as_ref())?,
@@ -181,10 +191,6 @@ fn add(document: &mut Value, path: &str, value: Value) -> Result<(), String> {
 }
 
 fn add_as(document: &mut Value, path: &str, value: Value, op: &str) -> Result<(), String> {
-    if path.is_empty() {
-        *document = value;
-        return Ok(());
-    }
     let missing = || {
         Err(match op {
             "add" => format!(
@@ -339,7 +345,15 @@ fn test(document: &mut Value, path: &str, wanted: Option<&Value>) -> Result<(), 
     };
     let found = match container {
         Value::Object(map) => map.get(&key),
-        Value::Array(items) => index_of(&key, items.len()).and_then(|at| items.get(at)),
+        Value::Array(items) => {
+            let found = index_of(&key, items.len()).and_then(|at| items.get(at));
+            if found.is_none() && key.parse::<i64>().is_ok() {
+                return Err(format!(
+                    "error in test for path: '{path}': Unable to access invalid index: {key}: invalid index referenced"
+                ));
+            }
+            found
+        }
         _ => None,
     };
     if same(found.unwrap_or(&Value::Null), wanted) {
@@ -348,10 +362,9 @@ fn test(document: &mut Value, path: &str, wanted: Option<&Value>) -> Result<(), 
     failed()
 }
 
-/// Equality of JSON, in which 1 and 1.0 are one number.
+/// Equality of JSON as it is written: 2 and 2.0 are not the same.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
         (Value::Array(a), Value::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
         }

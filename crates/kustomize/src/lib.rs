@@ -20,6 +20,7 @@ mod fs;
 mod generate;
 mod git_url;
 mod gojson;
+mod growth;
 mod hash;
 mod helm;
 mod id;
@@ -84,9 +85,20 @@ impl Build {
     pub fn to_yaml(&self) -> Result<String, Errors> {
         sluice_yaml::write_documents(self.resources.iter().map(|resource| &resource.object))
             .map_err(|error| Errors {
-                errors: vec![Error::new(error.to_string(), None)],
+                errors: vec![Error::new(self.explain(&error.to_string()), None)],
                 warnings: Vec::new(),
             })
+    }
+
+    /// What could not be written, with the object that it is in.
+    fn explain(&self, error: &str) -> String {
+        let fails = |resource: &&Resource| {
+            sluice_yaml::write_documents(std::iter::once(&resource.object)).is_err()
+        };
+        match self.resources.iter().find(fails) {
+            Some(resource) => output::explain_object(&resource.object, error),
+            None => error.to_owned(),
+        }
     }
 }
 

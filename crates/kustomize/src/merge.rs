@@ -5,15 +5,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::node::{Map, Node, Scalar, Seq, Share};
+use crate::node::{Map, Node, NodeKind, Scalar, Seq, Share};
 use crate::schema::{At, Merge, Schema};
 
 /// The key of a directive.
 pub(crate) const PATCH: &str = "$patch";
 
-/// Lists beyond this many elements are not merged by two keys: the procedure
-/// compares every element with every other.
-const LONGEST_TWO_KEYED_LIST: usize = 10_000;
+/// Lists beyond this many elements with repeated or missing keys are not
+/// merged: the procedure compares every element with every other.
+const LONGEST_IRREGULAR_LIST: usize = 2_000;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -37,7 +37,7 @@ pub(crate) fn merge_object(base: Map, patch: &Map, schema: &Schema) -> Result<Op
         return Ok(None);
     }
     let merger = Merger { schema };
-    merger.maps(base, patch, at).map(Some)
+    merger.maps(base, patch, at, Fresh::InOld).map(Some)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,15 @@ fn directive(patch: &Map) -> Result<Option<Directive>> {
         "delete" => Ok(Some(Directive::Delete)),
         other => Err(format!("unknown patch strategy '{other}'")),
     }
+}
+
+/// What a new part stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fresh {
+    /// In something that the base has.
+    InOld,
+    /// In something that is new itself.
+    InNew,
 }
 
 struct Merger<'s> {
@@ -85,7 +94,7 @@ impl<'s> Merger<'s> {
             return Ok(None);
         }
         if base_null {
-            return self.added(patch, at);
+            return self.added(patch, at, Fresh::InOld);
         }
         let Some(base) = base else { return Ok(None) };
         match (base, patch) {
@@ -102,40 +111,35 @@ impl<'s> Merger<'s> {
             (Node::Map(base), Node::Map(patch)) => match directive(patch)? {
                 Some(Directive::Delete) => Ok(None),
                 Some(Directive::Replace) => self
-                    .maps(Map::default(), patch, at)
+                    .maps(Map::default(), patch, at, Fresh::InNew)
                     .map(|map| Some(Node::Map(map))),
-                Some(Directive::Merge) | None => {
-                    self.maps(base, patch, at).map(|map| Some(Node::Map(map)))
-                }
+                Some(Directive::Merge) | None => self
+                    .maps(base, patch, at, Fresh::InOld)
+                    .map(|map| Some(Node::Map(map))),
             },
-            (Node::Seq(base), Node::Seq(patch)) => self.lists(Some(base), patch, at),
-            (base, patch) => Err(format!(
-                "wrong node kind: expected {} but got {}: node contents:\n{}",
-                base.kind().go_name(),
-                patch.kind().go_name(),
-                crate::output::show(patch)
-            )),
+            (Node::Seq(base), Node::Seq(patch)) => self.lists(base, patch, at),
+            (base, patch) => Err(wrong_kind(base.kind(), patch)),
         }
     }
 
     /// A patch where the base has nothing: nulls and deletions in it vanish.
-    fn added(&self, patch: &Node, at: Option<At<'s>>) -> Result<Option<Node>> {
+    fn added(&self, patch: &Node, at: Option<At<'s>>, fresh: Fresh) -> Result<Option<Node>> {
         Ok(Some(match patch {
             Node::Scalar(scalar) => Node::Scalar(scalar.clone()),
             Node::Map(map) => {
                 if directive(map)? == Some(Directive::Delete) {
                     return Ok(None);
                 }
-                Node::Map(self.maps(Map::default(), map, at)?)
+                Node::Map(self.maps(Map::default(), map, at, Fresh::InNew)?)
             }
-            Node::Seq(seq) => return self.lists(None, seq, at),
+            Node::Seq(seq) => return self.new_list(seq, at, fresh),
         }))
     }
 
     /// A base that the patch does not mention: blank nulls in it vanish.
     fn alone(&self, base: Node, at: Option<At<'s>>) -> Result<Node> {
         Ok(match base {
-            Node::Map(map) => Node::Map(self.maps(map, &Map::default(), at)?),
+            Node::Map(map) => Node::Map(self.maps(map, &Map::default(), at, Fresh::InOld)?),
             Node::Seq(seq) => Node::Seq(Seq {
                 items: self.list_alone(seq.items, at)?,
                 flow: seq.flow,
@@ -157,7 +161,7 @@ impl<'s> Merger<'s> {
         self.schema.of_object(text("apiVersion")?, text("kind")?)
     }
 
-    fn maps(&self, base: Map, patch: &Map, at: Option<At<'s>>) -> Result<Map> {
+    fn maps(&self, base: Map, patch: &Map, at: Option<At<'s>>, new: Fresh) -> Result<Map> {
         let at = self.schema_of(&base, patch, at);
         let in_patch = Index::of(patch);
         let in_base = Index::of(&base);
@@ -184,7 +188,10 @@ impl<'s> Merger<'s> {
         }
         for (key, value) in fresh {
             let inner = at.and_then(|at| self.schema.field(at, &key.text));
-            if let Some(value) = self.fresh(value, inner)? {
+            if value.is_null() {
+                continue;
+            }
+            if let Some(value) = self.added(value, inner, new)? {
                 out.pairs
                     .push((key.clone(), value.put_in_quotes_if_ambiguous()));
             }
@@ -192,66 +199,71 @@ impl<'s> Merger<'s> {
         Ok(out)
     }
 
-    fn fresh(&self, value: &Node, at: Option<At<'s>>) -> Result<Option<Node>> {
-        if value.is_null() {
-            return Ok(None);
-        }
-        self.added(value, at)
-    }
-
-    fn lists(&self, base: Option<Seq>, patch: &Seq, at: Option<At<'s>>) -> Result<Option<Node>> {
-        let merge = at.map_or(Merge::Replace, |at| self.schema.merge(at));
-        if merge == Merge::Replace {
-            return Ok(Some(Node::Seq(patch.clone())));
-        }
-        // An element that is only a directive speaks for the list.
-        let mut elements: Vec<&Node> = Vec::with_capacity(patch.len());
-        let mut whole = None;
-        for element in patch.iter() {
-            match element {
-                Node::Map(map) if map.pairs.len() == 1 && map.pairs[0].0.text == PATCH => {
-                    whole = directive(map)?;
-                }
-                other => elements.push(other),
-            }
-        }
-        match whole {
-            Some(Directive::Delete) => return Ok(None),
-            Some(Directive::Replace) | Some(Directive::Merge) | None => {}
-        }
-        let element = at.and_then(|at| self.schema.element(at));
-        if base.is_none()
-            && let Merge::Keyed(keys) = &merge
-            && let Some(items) = self.degenerate(&elements, keys, element)?
-        {
-            return Ok(Some(Node::seq(items)));
-        }
-        let base = match base {
-            Some(_) if whole == Some(Directive::Replace) => Vec::new(),
-            Some(base) => base.items,
-            None => Vec::new(),
+    fn lists(&self, base: Seq, patch: &Seq, at: Option<At<'s>>) -> Result<Option<Node>> {
+        let keys = match at.map_or(Merge::Replace, |at| self.schema.merge(at)) {
+            Merge::Replace => return Ok(Some(Node::Seq(patch.clone()))),
+            merge => merge,
         };
-        let items = match merge {
-            Merge::Keyed(keys) => self.keyed(base, &elements, &keys, element)?,
-            Merge::Set | Merge::Replace => union(base, &elements),
+        let (whole, elements) = directives(patch)?;
+        let items = match (whole, keys) {
+            (Some(Directive::Delete), _) => return Ok(None),
+            (Some(Directive::Replace), _) => return self.new_items(&elements, at).map(Some),
+            (_, Merge::Keyed(keys)) => {
+                let element = at.and_then(|at| self.schema.element(at));
+                self.keyed(base.items, &elements, &keys, element)?
+            }
+            (_, Merge::Set | Merge::Replace) => union(base.items, &elements),
         };
         Ok(Some(Node::seq(items)))
     }
 
-    /// A new list in which some elements lack the key: kustomize merges such a
-    /// list with itself, and the last of them is all that remains.
-    fn degenerate(
-        &self,
-        elements: &[&Node],
-        keys: &[String],
-        at: Option<At<'s>>,
-    ) -> Result<Option<Vec<Node>>> {
-        let lacks = |node: &Node| keys.iter().all(|key| value_of(node, key).is_empty());
-        if !elements.iter().any(|node| lacks(node)) {
-            return Ok(None);
+    /// A list where the base has none. Its directives count only when what it
+    /// stands in is new as well; else they are elements like any other.
+    fn new_list(&self, patch: &Seq, at: Option<At<'s>>, fresh: Fresh) -> Result<Option<Node>> {
+        if at.is_none_or(|at| self.schema.merge(at) == Merge::Replace) {
+            return Ok(Some(Node::Seq(patch.clone())));
         }
-        let base = elements.iter().map(|node| (*node).clone()).collect();
-        self.keyed(base, &[], keys, at).map(Some)
+        if fresh == Fresh::InOld {
+            let elements: Vec<&Node> = patch.iter().collect();
+            return self.new_items(&elements, at).map(Some);
+        }
+        match directives(patch)? {
+            (Some(Directive::Delete), _) => Ok(None),
+            (_, elements) => self.new_items(&elements, at).map(Some),
+        }
+    }
+
+    /// A new list. kustomize merges it with itself, which shows when elements
+    /// lack the key or share it: then the last of them is what remains.
+    fn new_items(&self, elements: &[&Node], at: Option<At<'s>>) -> Result<Node> {
+        let merge = at.map_or(Merge::Replace, |at| self.schema.merge(at));
+        let Merge::Keyed(keys) = merge else {
+            return Ok(Node::seq(union(Vec::new(), elements)));
+        };
+        let at = at.and_then(|at| self.schema.element(at));
+        let used: Vec<&String> = keys
+            .iter()
+            .filter(|key| elements.iter().any(|node| !value_of(node, key).is_empty()))
+            .collect();
+        let mut seen = HashSet::with_capacity(elements.len());
+        let is_plain = elements.iter().all(|node| {
+            let tuple: Vec<&str> = used.iter().map(|key| value_of(node, key)).collect();
+            tuple.iter().all(|value| !value.is_empty()) && seen.insert(tuple)
+        });
+        if is_plain && (!used.is_empty() || elements.is_empty()) {
+            return self.keyed(Vec::new(), elements, &keys, at).map(Node::seq);
+        }
+        let is_odd = |node: &&&Node| !matches!(node, Node::Map(_)) && !node.is_null();
+        if let Some(odd) = elements.iter().find(is_odd) {
+            return Err(wrong_kind(NodeKind::Map, odd));
+        }
+        self.check_length(elements.len(), &keys)?;
+        let own = elements.iter().map(|node| (*node).clone()).collect();
+        let walk = |node: Option<&Node>, _: Option<&Node>| match node {
+            Some(node) => self.added(node, at, Fresh::InOld).map(without_nothing),
+            None => Ok(None),
+        };
+        keyed_in_general(own, &[], &keys, walk).map(Node::seq)
     }
 
     fn list_alone(&self, base: Vec<Node>, at: Option<At<'s>>) -> Result<Vec<Node>> {
@@ -277,10 +289,7 @@ impl<'s> Merger<'s> {
         {
             return Ok(Some(base.clone()));
         }
-        let merged = self.nodes(base.cloned(), patch, at)?;
-        Ok(merged.filter(|node| {
-            !node.is_null() && !matches!(node, Node::Map(map) if map.pairs.is_empty())
-        }))
+        self.nodes(base.cloned(), patch, at).map(without_nothing)
     }
 
     fn keyed(
@@ -295,14 +304,79 @@ impl<'s> Merger<'s> {
         {
             return Ok(merged);
         }
-        if base.len() + patch.len() > LONGEST_TWO_KEYED_LIST {
+        if let [first, second] = keys
+            && let Some(merged) = self.keyed_by_two(&base, patch, first, second, at)?
+        {
+            return Ok(merged);
+        }
+        self.check_length(base.len() + patch.len(), keys)?;
+        keyed_in_general(base, patch, keys, |base, patch| {
+            self.element(base, patch, at)
+        })
+    }
+
+    fn check_length(&self, length: usize, keys: &[String]) -> Result<()> {
+        if length > LONGEST_IRREGULAR_LIST {
             return Err(format!(
-                "list of {} elements is too long to merge by {}",
-                base.len() + patch.len(),
+                "list of {length} elements with repeated or missing keys is too long to merge by {}",
                 keys.join(" and ")
             ));
         }
-        self.keyed_in_general(base, patch, keys, at)
+        Ok(())
+    }
+
+    /// The usual cases of two keys: both present everywhere, or the second one
+    /// nowhere.
+    fn keyed_by_two(
+        &self,
+        base: &[Node],
+        patch: &[&Node],
+        first: &str,
+        second: &str,
+        at: Option<At<'s>>,
+    ) -> Result<Option<Vec<Node>>> {
+        let mut all = base.iter().chain(patch.iter().copied());
+        if all.all(|node| node.get(second).is_none()) {
+            return self.keyed_by_one(base, patch, first, at);
+        }
+        let index =
+            |nodes: &mut dyn Iterator<Item = &Node>| -> Option<HashMap<(String, String), usize>> {
+                let mut index = HashMap::new();
+                for (at, node) in nodes.enumerate() {
+                    let tuple = (
+                        value_of(node, first).to_owned(),
+                        value_of(node, second).to_owned(),
+                    );
+                    if tuple.0.is_empty() || tuple.1.is_empty() || index.insert(tuple, at).is_some()
+                    {
+                        return None;
+                    }
+                }
+                Some(index)
+            };
+        let (Some(in_base), Some(in_patch)) =
+            (index(&mut base.iter()), index(&mut patch.iter().copied()))
+        else {
+            return Ok(None);
+        };
+        let tuple = |node: &Node| {
+            (
+                value_of(node, first).to_owned(),
+                value_of(node, second).to_owned(),
+            )
+        };
+        // Elements of the base keep their places behind those that are new.
+        let mut out = Vec::with_capacity(base.len() + patch.len());
+        for node in patch {
+            if !in_base.contains_key(&tuple(node)) {
+                out.extend(self.element(None, Some(node), at)?);
+            }
+        }
+        for node in base {
+            let patch = in_patch.get(&tuple(node)).map(|&at| patch[at]);
+            out.extend(self.element(Some(node), patch, at)?);
+        }
+        Ok(Some(out))
     }
 
     /// The usual case: one key, present and distinct everywhere.
@@ -342,95 +416,131 @@ impl<'s> Merger<'s> {
         }
         Ok(Some(out))
     }
+}
 
-    fn keyed_in_general(
-        &self,
-        mut base: Vec<Node>,
-        patch: &[&Node],
-        keys: &[String],
-        at: Option<At<'s>>,
-    ) -> Result<Vec<Node>> {
-        let tuple_of = |node: &Node| -> Vec<String> {
-            keys.iter()
-                .map(|key| value_of(node, key).to_owned())
-                .collect()
+/// The procedure for every case; `merge` merges what was found of an element.
+fn keyed_in_general(
+    mut base: Vec<Node>,
+    patch: &[&Node],
+    keys: &[String],
+    merge: impl Fn(Option<&Node>, Option<&Node>) -> Result<Option<Node>>,
+) -> Result<Vec<Node>> {
+    let tuple_of = |node: &Node| -> Vec<String> {
+        keys.iter()
+            .map(|key| value_of(node, key).to_owned())
+            .collect()
+    };
+    let mut tuples: Vec<Vec<String>> = Vec::new();
+    for node in patch.iter().copied().chain(&base) {
+        let tuple = tuple_of(node);
+        if !tuples.contains(&tuple) {
+            tuples.push(tuple);
+        }
+    }
+    if keys.len() > 1 {
+        unify(&mut tuples);
+    }
+    let mut effective: Vec<usize> = (0..keys.len())
+        .filter(|&at| tuples.iter().any(|tuple| !tuple[at].is_empty()))
+        .collect();
+    if effective.is_empty() {
+        effective = (0..keys.len()).collect();
+    }
+    let matches = |node: &Node, tuple: &[String]| {
+        if let ([key], [value]) = (keys, tuple)
+            && value.is_empty()
+        {
+            // Nothing is looked for, and found where the key is there.
+            return node.get(key).and_then(Node::text) == Some("");
+        }
+        tuple.iter().any(|value| !value.is_empty())
+            && keys
+                .iter()
+                .zip(tuple)
+                .all(|(key, value)| value.is_empty() || value_of(node, key) == value)
+    };
+    let fits = |node: &Node, tuple: &[String]| {
+        effective.iter().all(|&at| {
+            node.get(&keys[at]).is_some()
+                && (tuple[at].is_empty() || value_of(node, &keys[at]) == tuple[at])
+        })
+    };
+    let mut out: Vec<Node> = Vec::new();
+    for tuple in &tuples {
+        let in_base = base.iter().position(|node| matches(node, tuple));
+        let in_patch = patch.iter().copied().find(|node| matches(node, tuple));
+        // A replacement leaves the base as it is, which is put in its place below.
+        let replaces = match in_patch {
+            Some(Node::Map(map)) => directive(map)? == Some(Directive::Replace),
+            _ => false,
         };
-        let mut tuples: Vec<Vec<String>> = Vec::new();
-        for node in patch.iter().copied().chain(&base) {
-            let tuple = tuple_of(node);
-            if !tuples.contains(&tuple) {
-                tuples.push(tuple);
-            }
+        let in_base = in_base.filter(|_| !replaces);
+        let merged = if in_base.is_none() && in_patch.is_none() {
+            None
+        } else {
+            merge(in_base.map(|at| &base[at]), in_patch)?
+        };
+        let Some(merged) = merged else {
+            base.retain(|node| !is_nothing(node) && !fits(node, tuple));
+            continue;
+        };
+        if let Some(at) = in_base {
+            base[at] = merged.clone();
         }
-        if keys.len() > 1 {
-            unify(&mut tuples);
-        }
-        let mut effective: Vec<usize> = (0..keys.len())
-            .filter(|&at| tuples.iter().any(|tuple| !tuple[at].is_empty()))
+        put(&mut out, merged, |node| fits(node, tuple));
+    }
+    for node in base {
+        let own: Vec<(usize, String)> = effective
+            .iter()
+            .filter(|&&at| has(&node, &keys[at]))
+            .map(|&at| (at, value_of(&node, &keys[at]).to_owned()))
             .collect();
-        if effective.is_empty() {
-            effective = (0..keys.len()).collect();
+        if own.is_empty() {
+            out.clear();
+            out.push(node);
+            continue;
         }
-        let matches = |node: &Node, tuple: &[String]| {
-            tuple.iter().any(|value| !value.is_empty())
-                && keys
-                    .iter()
-                    .zip(tuple)
-                    .all(|(key, value)| value.is_empty() || value_of(node, key) == value)
-        };
-        let fits = |node: &Node, tuple: &[String]| {
-            effective.iter().all(|&at| {
-                has(node, &keys[at])
-                    && (tuple[at].is_empty() || value_of(node, &keys[at]) == tuple[at])
+        // The shortened tuple is compared by position with all keys.
+        let values: Vec<&str> = own.iter().map(|(_, value)| value.as_str()).collect();
+        let fits_short = |other: &Node| {
+            values.iter().enumerate().all(|(at, value)| {
+                let key = &keys[effective[at]];
+                has(other, key) && (value.is_empty() || value_of(other, key) == *value)
             })
         };
-        let mut out: Vec<Node> = Vec::new();
-        for tuple in &tuples {
-            let in_base = base.iter().position(|node| matches(node, tuple));
-            let in_patch = patch.iter().copied().find(|node| matches(node, tuple));
-            let merged = if in_base.is_none() && in_patch.is_none() {
-                None
-            } else {
-                self.element(in_base.map(|at| &base[at]), in_patch, at)?
-            };
-            let Some(merged) = merged else {
-                base.retain(|node| !fits(node, tuple));
-                continue;
-            };
-            if let Some(at) = in_base {
-                base[at] = merged.clone();
-            }
-            put(&mut out, merged, |node| fits(node, tuple));
+        if own.len() < effective.len() {
+            out.push(node.clone());
         }
-        for node in base {
-            let own: Vec<(usize, String)> = effective
-                .iter()
-                .filter(|&&at| has(&node, &keys[at]))
-                .map(|&at| (at, value_of(&node, &keys[at]).to_owned()))
-                .collect();
-            if own.is_empty() {
-                out.clear();
-                out.push(node);
-                continue;
-            }
-            // The shortened tuple is compared by position with all keys.
-            let values: Vec<&str> = own.iter().map(|(_, value)| value.as_str()).collect();
-            let fits_short = |other: &Node| {
-                values.iter().enumerate().all(|(at, value)| {
-                    let key = &keys[effective[at]];
-                    has(other, key) && (value.is_empty() || value_of(other, key) == *value)
-                })
-            };
-            if own.len() < effective.len() {
-                out.push(node.clone());
-            }
-            if effective.len() > 1 {
-                out.retain(|other| !fits_short(other));
-            }
-            put(&mut out, node.clone(), fits_short);
+        if effective.len() > 1 {
+            out.retain(|other| !fits_short(other));
         }
-        Ok(out)
+        put(&mut out, node.clone(), fits_short);
     }
+    Ok(out)
+}
+
+/// Nothing that a list by keys may hold.
+fn is_nothing(node: &Node) -> bool {
+    node.is_null() || matches!(node, Node::Map(map) if map.pairs.is_empty())
+}
+
+fn without_nothing(node: Option<Node>) -> Option<Node> {
+    node.filter(|node| !is_nothing(node))
+}
+
+/// What the elements that are only directives say of a list, and the others.
+fn directives(patch: &Seq) -> Result<(Option<Directive>, Vec<&Node>)> {
+    let mut elements: Vec<&Node> = Vec::with_capacity(patch.len());
+    let mut whole = None;
+    for element in patch.iter() {
+        match element {
+            Node::Map(map) if map.pairs.len() == 1 && map.pairs[0].0.text == PATCH => {
+                whole = directive(map)?;
+            }
+            other => elements.push(other),
+        }
+    }
+    Ok((whole, elements))
 }
 
 /// The positions of keys, for mappings that are too long to search.
@@ -462,6 +572,7 @@ impl Index {
 
 /// Puts a node in the place of all that fit, or at the end.
 fn put(out: &mut Vec<Node>, node: Node, fits: impl Fn(&Node) -> bool) {
+    out.retain(|node| !is_nothing(node));
     let mut found = false;
     for slot in out.iter_mut() {
         if fits(slot) {
@@ -498,8 +609,19 @@ fn unify(tuples: &mut [Vec<String>]) {
     }
 }
 
+fn wrong_kind(expected: NodeKind, node: &Node) -> String {
+    format!(
+        "wrong node kind: expected {} but got {}: node contents:\n{}",
+        expected.go_name(),
+        node.kind().go_name(),
+        crate::output::show(node)
+    )
+}
+
+/// The value of a key; blank when there is none.
 fn value_of<'n>(node: &'n Node, key: &str) -> &'n str {
-    node.get(key).and_then(Node::text).unwrap_or("")
+    let value = node.get(key).filter(|value| !value.is_null());
+    value.and_then(Node::text).unwrap_or("")
 }
 
 fn has(node: &Node, key: &str) -> bool {

@@ -1,14 +1,18 @@
 //! References to objects whose names changed.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::config::{Config, NameReference};
 use crate::fieldspec::{Create, Path, walk};
-use crate::id::{Gvk, ResId};
+use crate::id::{Gvk, NOT_NAMESPACEABLE, ResId};
 use crate::node::{Map, Node, Tag};
 use crate::resmap::ResMap;
 use crate::resource::Resource;
 use crate::schema::Schema;
+
+/// Names that more objects than this had are looked up by namespace too.
+const CROWD: usize = 16;
 
 /// What a reference may be to, as far as the rules ask.
 struct Candidate {
@@ -25,6 +29,8 @@ struct Candidate {
 struct Candidates {
     all: Vec<Candidate>,
     by_previous_name: HashMap<String, Vec<usize>>,
+    /// Of names that very many had: by the present namespace as well.
+    crowded: HashMap<String, HashMap<String, Vec<usize>>>,
     original_namespaces: HashSet<String>,
     /// Original and present namespace of some object.
     namespace_pairs: HashSet<(String, String)>,
@@ -175,6 +181,7 @@ impl Candidates {
         let mut candidates = Candidates {
             all: Vec::with_capacity(resources.len()),
             by_previous_name: HashMap::new(),
+            crowded: HashMap::new(),
             original_namespaces: HashSet::new(),
             namespace_pairs: HashSet::new(),
         };
@@ -211,7 +218,51 @@ impl Candidates {
                 suffixes: resource.suffixes.clone(),
             });
         }
+        candidates.sort_crowds();
         candidates
+    }
+
+    fn sort_crowds(&mut self) {
+        for (name, places) in &self.by_previous_name {
+            if places.len() <= CROWD {
+                continue;
+            }
+            let mut by_namespace: HashMap<String, Vec<usize>> = HashMap::new();
+            for &at in places {
+                let namespace = self.all[at].current.effective_namespace();
+                match by_namespace.get_mut(namespace) {
+                    Some(places) => places.push(at),
+                    None => {
+                        by_namespace.insert(namespace.to_owned(), vec![at]);
+                    }
+                }
+            }
+            self.crowded.insert(name.clone(), by_namespace);
+        }
+    }
+
+    /// Objects that had a name, in their order; of a crowd only those that the
+    /// referrer can reach.
+    fn named(&self, name: &str, referrer: &Referrer) -> Cow<'_, [usize]> {
+        let Some(by_namespace) = self
+            .crowded
+            .get(name)
+            .filter(|_| !referrer.id.cluster_scoped)
+        else {
+            let places = self.by_previous_name.get(name);
+            return Cow::Borrowed(places.map_or(&[], Vec::as_slice));
+        };
+        let subjects = referrer.subject_namespaces.iter().map(String::as_str);
+        let mut places: Vec<usize> = [referrer.id.effective_namespace(), NOT_NAMESPACEABLE]
+            .into_iter()
+            .chain(subjects)
+            .filter_map(|namespace| by_namespace.get(namespace))
+            .flatten()
+            .copied()
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        Cow::Owned(places)
     }
 
     fn rewrite(&self, node: &mut Node, rule: &Rule<'_>, referrer: &Referrer) -> Result<(), String> {
@@ -287,9 +338,10 @@ impl Candidates {
         rule: &Rule<'_>,
         referrer: &Referrer,
     ) -> Result<Option<&Candidate>, String> {
-        let Some(named) = self.by_previous_name.get(name) else {
+        let named = self.named(name, referrer);
+        if named.is_empty() {
             return Ok(None);
-        };
+        }
         let by_original = namespace.map(|ns| self.has_original_namespace(ns, referrer));
         let is_role = rule.path_text.ends_with("roleRef/name");
         let fits = |candidate: &&Candidate| -> bool {

@@ -30,6 +30,8 @@ pub(crate) enum Tag {
     /// empty text when it is written.
     BlankInFlow,
     Timestamp,
+    /// Base64 of a text, which becomes the text when it is written.
+    Binary,
 }
 
 impl Tag {
@@ -42,6 +44,7 @@ impl Tag {
             Tag::Bool => "!!bool",
             Tag::Null | Tag::BlankInFlow => "!!null",
             Tag::Timestamp => "!!timestamp",
+            Tag::Binary => "!!binary",
         }
     }
 
@@ -217,7 +220,7 @@ impl Scalar {
     /// # Errors
     /// A tag that the text contradicts.
     pub(crate) fn resolve(&self) -> Result<Resolved, String> {
-        if !self.is_plain() || self.tag == Tag::Str {
+        if !self.is_plain() || matches!(self.tag, Tag::Str | Tag::Binary) {
             return Ok(Resolved::Str);
         }
         let resolved = match resolve(&self.text, Booleans::Yaml12) {
@@ -232,7 +235,10 @@ impl Scalar {
             (Tag::Float, Resolved::Uint(int)) => Ok(Resolved::Float(int as f64)),
             _ => Err(format!(
                 "yaml: cannot decode {} `{}` as a {}",
-                resolved.tag(),
+                match resolved {
+                    Resolved::Timestamp => "!!str",
+                    other => other.tag(),
+                },
                 self.text,
                 self.tag.short()
             )),
@@ -240,6 +246,14 @@ impl Scalar {
     }
 
     fn to_json(&self) -> Result<Value, String> {
+        if self.tag == Tag::Binary {
+            return sluice_yaml::decode_binary(&self.text)
+                .map(Value::String)
+                .map_err(|error| error.to_string());
+        }
+        if self.style == ScalarStyle::Folded {
+            return Ok(Value::String(crate::yaml3::refolded(&self.text)));
+        }
         if !self.is_plain() || matches!(self.tag, Tag::Str | Tag::BlankInFlow) {
             return Ok(Value::String(self.text.clone()));
         }

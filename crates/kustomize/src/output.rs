@@ -173,6 +173,15 @@ pub(crate) fn explain(root: &Map, error: &str) -> String {
     format!("{shown}: {error}")
 }
 
+/// As [`explain`], for an object that could be made but not be written.
+pub(crate) fn explain_object(object: &Value, error: &str) -> String {
+    let mut shown = String::new();
+    if let Node::Map(root) = Node::from_json(object) {
+        go_map(&root, &mut shown);
+    }
+    format!("{shown}: {error}")
+}
+
 fn go_map(map: &Map, out: &mut String) {
     let is_text = |key: &Scalar| {
         !key.is_plain() || matches!(key.resolve(), Ok(sluice_yaml::Resolved::Str) | Err(_))
@@ -189,7 +198,7 @@ fn go_map(map: &Map, out: &mut String) {
         if typed || is_text(key) {
             out.push_str(&go_quote(&key.text));
         } else {
-            out.push_str(&key.text);
+            go_value(&Node::Scalar(key.clone()), out);
         }
         out.push(':');
         go_value(value, out);

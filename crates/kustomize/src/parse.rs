@@ -154,6 +154,9 @@ impl Reader<'_, '_> {
                 comments_of(last).get_or_insert_default().foot.extend(foot);
             }
             let mut node = self.node(item)?;
+            if seq.flow {
+                stay_text(&mut node);
+            }
             let line = self.comments.take_in_line(span.end.line);
             if !head.is_empty() || line.is_some() {
                 let comments = comments_of(&mut node).get_or_insert_default();
@@ -210,6 +213,9 @@ impl Reader<'_, '_> {
                 key.comments.get_or_insert_default().head = head;
             }
             let mut value = self.node(value)?;
+            if map.flow {
+                stay_text(&mut value);
+            }
             if let Some(line) = self.comments.take_in_line(span.end.line) {
                 comments_of(&mut value).get_or_insert_default().line = Some(line);
             }
@@ -248,6 +254,17 @@ impl Reader<'_, '_> {
     }
 }
 
+/// A time in a flow collection is put in quotes when go-yaml writes it, for its
+/// colons, and is a text from then on.
+fn stay_text(node: &mut Node) {
+    if let Node::Scalar(scalar) = node
+        && scalar.tag == Tag::Timestamp
+        && scalar.text.contains(':')
+    {
+        scalar.tag = Tag::Str;
+    }
+}
+
 fn scalar(text: String, style: ScalarStyle, tag: Option<&str>) -> Result<Scalar, String> {
     let typed = |text, tag, style| Scalar {
         text,
@@ -268,11 +285,7 @@ fn scalar(text: String, style: ScalarStyle, tag: Option<&str>) -> Result<Scalar,
         Some("!!bool") => plain(text, Tag::Bool),
         Some("!!null") => plain(text, Tag::Null),
         Some("!!timestamp") => plain(text, Tag::Timestamp),
-        Some("!!binary") => typed(
-            sluice_yaml::decode_binary(&text).map_err(|error| error.to_string())?,
-            Tag::Str,
-            ScalarStyle::DoubleQuoted,
-        ),
+        Some("!!binary") => typed(text, Tag::Binary, style),
         None | Some(_) => typed(text, Tag::Str, style),
     })
 }
@@ -280,6 +293,8 @@ fn scalar(text: String, style: ScalarStyle, tag: Option<&str>) -> Result<Scalar,
 /// go-yaml's lines about keys that occur more than once.
 fn repeated_keys(pairs: &YamlPairs<'_>, line_of: &dyn Fn(u32) -> usize) -> Option<Repeated> {
     const FEW: usize = 16;
+    /// Nobody reads more lines than these.
+    const MOST: usize = 100;
     let text = |at: usize| pairs[at].0.as_str();
     let mut found = Vec::new();
     if pairs.len() <= FEW {
@@ -305,6 +320,7 @@ fn repeated_keys(pairs: &YamlPairs<'_>, line_of: &dyn Fn(u32) -> usize) -> Optio
     }
     let lines: Vec<String> = found
         .into_iter()
+        .take(MOST)
         .map(|(first, at)| {
             format!(
                 "line {}: mapping key {} already defined at line {}",

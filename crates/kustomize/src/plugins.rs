@@ -1,7 +1,8 @@
 //! Built-in plugins that are configured by objects of their own, under
 //! `generators`, `transformers` and `validators`.
 
-use std::collections::BTreeMap;
+mod config;
+
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -10,11 +11,8 @@ use sluice_yaml::{Dialect, Limits};
 use crate::build::{Accumulator, Builder, Layer};
 use crate::fieldspec::FieldSpec;
 use crate::generate;
-use crate::gojson::{self, GoJson, Scalars, Unknown, go_struct};
-use crate::kustomization::{
-    self, ConfigMapArgs, GeneratorOptions, HelmChart, HelmGlobals, Image, PatchOptions,
-    ReplacementField, Replica, SecretArgs, Selector,
-};
+use crate::gojson::{self, GoJson, Scalars, Unknown};
+use crate::kustomization::{self, GeneratorOptions, HelmChart, HelmGlobals, ReplacementField};
 use crate::loader::Loader;
 use crate::node::{Map, Node};
 use crate::read;
@@ -26,6 +24,8 @@ use crate::transform::{
     Affix, Annotations, Images, JsonPatch, Labels, Namespace, Patch, Replicas, Side, Specs,
     StrategicMerge, SubjectMode, Transformer, ValueAdd,
 };
+
+use config::{Args, ConfigMapPlugin, IamArgs, ReplacementFile, SecretPlugin, ValueAddArgs};
 
 /// An object that configures a plugin.
 pub(crate) struct Plugin {
@@ -39,105 +39,7 @@ pub(crate) struct Plugin {
 
 type Result<T> = std::result::Result<T, String>;
 
-go_struct! {
-    /// Every field that a built-in plugin reads.
-    pub struct Args("PluginConfig") {
-        /// Name and namespace of the plugin object.
-        metadata: Option<kustomization::ObjectMeta> = "metadata",
-        /// Annotations to set.
-        annotations: BTreeMap<String, String> = "annotations",
-        /// Labels to set.
-        labels: BTreeMap<String, String> = "labels",
-        /// Fields to act on.
-        field_specs: Option<Vec<kustomization::FieldSpec>> = "fieldSpecs",
-        /// Only where there is no namespace yet.
-        unset_only: bool = "unsetOnly",
-        /// Which subjects get the namespace.
-        set_role_binding_subjects: String = "setRoleBindingSubjects",
-        /// Put before names.
-        prefix: String = "prefix",
-        /// Put behind names.
-        suffix: String = "suffix",
-        /// The image to change.
-        image_tag: Image = "imageTag",
-        /// The count to set.
-        replica: Replica = "replica",
-        /// The file of a patch.
-        path: String = "path",
-        /// The patch.
-        patch: String = "patch",
-        /// What to patch.
-        target: Option<Selector> = "target",
-        /// What a patch may change.
-        options: Option<PatchOptions> = "options",
-        /// Files of patches.
-        paths: Vec<String> = "paths",
-        /// Patches.
-        patches: String = "patches",
-        /// A JSON patch.
-        json_op: String = "jsonOp",
-        /// Replacements to make.
-        replacements: Vec<ReplacementField> = "replacements",
-    }
-}
-
-go_struct! {
-    /// Configuration of the ValueAddTransformer.
-    pub struct ValueAddArgs("ValueAddTransformer") {
-        /// The value; the base name of the root when empty.
-        value: String = "value",
-        /// Where it goes.
-        targets: Vec<ValueAddTarget> = "targets",
-        /// A file of targets.
-        target_file_path: String = "targetFilePath",
-    }
-}
-
-go_struct! {
-    /// A field that gets the value.
-    pub struct ValueAddTarget("Target") {
-        /// The objects.
-        selector: Option<Selector> = "selector",
-        /// The field.
-        field_path: String = "fieldPath",
-        /// Which part of a path.
-        file_path_position: i32 = "filePathPosition",
-    }
-}
-
-go_struct! {
-    /// Configuration of the IAMPolicyGenerator.
-    pub struct IamArgs("IAMPolicyGeneratorArgs") {
-        /// `gke`.
-        cloud: String = "cloud",
-        /// The account in the cluster.
-        kubernetes_service: IamService = "kubernetesService",
-        /// The account in the cloud.
-        service_account: IamAccount = "serviceAccount",
-    }
-}
-
-go_struct! {
-    /// An account in the cluster.
-    pub struct IamService("KubernetesService") {
-        /// Its namespace.
-        namespace: String = "namespace",
-        /// Its name.
-        name: String = "name",
-    }
-}
-
-go_struct! {
-    /// An account in the cloud.
-    pub struct IamAccount("ServiceAccount") {
-        /// Its name.
-        name: String = "name",
-        /// Its project.
-        project_id: String = "projectId",
-    }
-}
-
-const TRANSFORMERS: [&str; 15] = [
+const TRANSFORMERS: [&str; 14] = [
     "AnnotationsTransformer",
     "HashTransformer",
     "ImageTagTransformer",
@@ -152,7 +54,6 @@ const TRANSFORMERS: [&str; 15] = [
     "ReplacementTransformer",
     "ReplicaCountTransformer",
     "ValueAddTransformer",
-    "SortOrderTransformer",
 ];
 
 const GENERATORS: [&str; 4] = [
@@ -187,10 +88,13 @@ pub(crate) fn replacements(
             .map_err(|error| error.text().to_owned())?;
         let text = sluice_yaml::decode(&content).map_err(|error| error.to_string())?;
         let value = sluice_yaml::from_str_with(&text, Dialect::Sigs, limits)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| format!("error converting YAML to JSON: {error}"))?;
         let inner: Vec<ReplacementField> = match value {
-            Value::Array(_) => gojson::decode(&value, Unknown::Ignore, Scalars::AsText)?,
-            Value::Object(_) => vec![gojson::decode(&value, Unknown::Ignore, Scalars::AsText)?],
+            Value::Array(_) => decode_file::<Vec<ReplacementFile>>(&value)?
+                .into_iter()
+                .map(ReplacementField::from)
+                .collect(),
+            Value::Object(_) => vec![decode_file::<ReplacementFile>(&value)?.into()],
             other => {
                 let kind = match other {
                     Value::String(_) => "string",
@@ -309,17 +213,27 @@ impl<'o> Builder<'o> {
                     "loading generator plugins: failed to load generator: {what}"
                 ));
             }
-            if plugin.kind == "HelmChartInflationGenerator" {
-                let chart: HelmChart = decode(&plugin.config)?;
-                crate::helm::check(&chart, self.options.helm).map_err(|error| {
-                    format!(
-                        "loading generator plugins: failed to load generator: plugin {} fails configuration: {error}",
-                        plugin.id
-                    )
-                })?;
-            }
+            self.check_generator(plugin).map_err(|error| {
+                format!(
+                    "loading generator plugins: failed to load generator: plugin {} fails configuration: {error}",
+                    plugin.id
+                )
+            })?;
         }
         Ok(plugins)
+    }
+
+    /// Reads what a generator is configured with.
+    fn check_generator(&self, plugin: &Plugin) -> Result<()> {
+        match plugin.kind.as_str() {
+            "ConfigMapGenerator" => decode::<ConfigMapPlugin>(&plugin.config).map(drop),
+            "SecretGenerator" => decode::<SecretPlugin>(&plugin.config).map(drop),
+            "HelmChartInflationGenerator" => {
+                let chart: HelmChart = decode(&plugin.config)?;
+                crate::helm::check(&chart, self.options.helm).map(drop)
+            }
+            _ => decode::<IamArgs>(&plugin.config).map(drop),
+        }
     }
 
     /// Runs one generator.
@@ -328,8 +242,6 @@ impl<'o> Builder<'o> {
         layer: &Layer<'o>,
         plugin: &Plugin,
     ) -> Result<Vec<Resource>> {
-        let metadata: Args = decode(&plugin.config)?;
-        let metadata = metadata.metadata.unwrap_or_default();
         let made = |args: generate::Args<'_>, options: Option<&GeneratorOptions>| {
             let mut made =
                 generate::generate(&args, options, &layer.loader, plugin.origin.clone())?;
@@ -338,15 +250,11 @@ impl<'o> Builder<'o> {
         };
         match plugin.kind.as_str() {
             "ConfigMapGenerator" => {
-                let mut args: ConfigMapArgs = decode(&plugin.config)?;
-                default_to(&mut args.name, &metadata.name);
-                default_to(&mut args.namespace, &metadata.namespace);
+                let args = decode::<ConfigMapPlugin>(&plugin.config)?.into_args();
                 made((&args).into(), args.options.as_ref())
             }
             "SecretGenerator" => {
-                let mut args: SecretArgs = decode(&plugin.config)?;
-                default_to(&mut args.name, &metadata.name);
-                default_to(&mut args.namespace, &metadata.namespace);
+                let args = decode::<SecretPlugin>(&plugin.config)?.into_args();
                 made((&args).into(), args.options.as_ref())
             }
             "HelmChartInflationGenerator" => {
@@ -394,7 +302,15 @@ impl<'o> Builder<'o> {
     }
 
     fn configure(&self, layer: &Layer<'o>, plugin: &Plugin) -> Result<Vec<Transformer>> {
-        let args: Args = decode(&plugin.config)?;
+        let args: Args = decode(&plugin.config).map_err(|error| {
+            // This one says what it was doing.
+            match plugin.kind.as_str() {
+                "NamespaceTransformer" => {
+                    format!("unmarshalling NamespaceTransformer config: {error}")
+                }
+                _ => error,
+            }
+        })?;
         let limits = &self.options.limits;
         let own: Vec<FieldSpec> = args
             .field_specs
@@ -559,6 +475,12 @@ impl<'o> Builder<'o> {
     }
 }
 
+/// Reads a file whose type `sigs.k8s.io/yaml` knows.
+fn decode_file<T: GoJson>(value: &Value) -> Result<T> {
+    gojson::decode(value, Unknown::Ignore, Scalars::AsText)
+        .map_err(|error| format!("error unmarshaling JSON: while decoding JSON: {error}"))
+}
+
 fn decode<T: GoJson>(config: &Value) -> Result<T> {
     gojson::decode(config, Unknown::Ignore, Scalars::AsText).map_err(|error| {
         // Every plugin has a structure of its own in Go.
@@ -566,12 +488,6 @@ fn decode<T: GoJson>(config: &Value) -> Result<T> {
         let error = error.replace("PluginConfig.", &format!("{kind}Plugin."));
         format!("error unmarshaling JSON: while decoding JSON: {error}")
     })
-}
-
-fn default_to(text: &mut String, default: &str) {
-    if text.is_empty() {
-        default.clone_into(text);
-    }
 }
 
 fn value_add(config: &Value, layer: &Layer<'_>, limits: &Limits) -> Result<ValueAdd> {
@@ -589,6 +505,9 @@ fn value_add(config: &Value, layer: &Layer<'_>, limits: &Limits) -> Result<Value
             .map_err(|error| error.to_string())?;
         let more: ValueAddArgs = decode(&value)?;
         args.targets.extend(more.targets);
+    }
+    if args.targets.is_empty() {
+        return Err("must specify at least one target".to_owned());
     }
     let targets = args
         .targets

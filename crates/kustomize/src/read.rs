@@ -120,18 +120,22 @@ pub(crate) fn read(text: &str, limits: &Limits) -> Result<Vec<Found>, ReadError>
             message,
             line: Some(line),
         };
-        let Node::Map(root) = node else {
+        let Node::Map(mut root) = node else {
             return Err(invalid("missing Resource metadata".to_owned()));
         };
         if root.pairs.is_empty() {
             continue;
         }
         check_identity(&root).map_err(invalid)?;
-        let kind = root.get("kind").and_then(Node::text).unwrap_or("");
+        let kind = root
+            .get("kind")
+            .and_then(Node::text)
+            .unwrap_or("")
+            .to_owned();
         if kind.ends_with("List") {
-            match root.get("items") {
-                Some(Node::Seq(items)) => {
-                    queue.extend(items.iter().cloned().map(|item| (item, line)));
+            match root.remove("items") {
+                Some(Node::Seq(seq)) => {
+                    queue.extend(seq.items.into_iter().map(|item| (item, line)));
                     continue;
                 }
                 Some(items) if items.is_null() => continue,
@@ -163,13 +167,21 @@ fn read_chunk(chunk: &Chunk<'_>, limits: &Limits) -> Result<Option<(Node, usize)
     let line = document.root.span.start.line_number() + chunk.first_line;
     // kustomize writes the object out and reads it again before it notices
     // repeated keys, so blank lines do not count.
+    let counts: std::cell::OnceCell<Vec<usize>> = std::cell::OnceCell::new();
     let line_of = |line: u32| {
-        chunk
-            .text
-            .lines()
-            .take(line as usize + 1)
-            .filter(|line| !line.trim().is_empty() && !line.starts_with("---"))
-            .count()
+        let counts = counts.get_or_init(|| {
+            let mut count = 0;
+            let lines = chunk.text.lines().map(|line| {
+                count += usize::from(!line.trim().is_empty() && !line.starts_with("---"));
+                count
+            });
+            lines.collect()
+        });
+        counts
+            .get(line as usize)
+            .or(counts.last())
+            .copied()
+            .unwrap_or(0)
     };
     let node = parse::tree(document, &line_of).map_err(|message| ReadError::Invalid {
         message,

@@ -1,6 +1,7 @@
 //! Values copied from one object's field into fields of others.
 
 use crate::fieldpath::{self, CreateKind};
+use crate::growth::{Allowance, weight};
 use crate::kustomization::{self, FieldOptions, Selector, SourceSelector};
 use crate::node::{Node, Scalar};
 use crate::resmap::ResMap;
@@ -17,7 +18,8 @@ pub(crate) struct Replacement(Result<Checked, String>);
 #[derive(Debug)]
 struct Checked {
     value: Source,
-    targets: Vec<Target>,
+    /// What is wrong with a target is told when it is its turn.
+    targets: Vec<Result<Target, String>>,
 }
 
 #[derive(Debug)]
@@ -52,32 +54,31 @@ impl Replacement {
         let checked = self.0.as_ref().map_err(Clone::clone)?;
         let mut source = match &checked.value {
             Source::Literal(text) => Live {
-                value: Node::string(text),
+                value: match text.as_str() {
+                    "" => Node::string(""),
+                    text => Node::Scalar(Scalar::untagged(text)),
+                },
                 place: None,
             },
             Source::Field(source) => value_of(source, objects, schema)?,
         };
-        let mut changed = false;
         for target in &checked.targets {
+            let target = target.as_ref().map_err(Clone::clone)?;
             let Some(select) = &target.select else {
                 return Err("target must specify resources to select".to_owned());
             };
-            for (at, resource) in objects.resources.iter_mut().enumerate() {
-                if !select.selects(resource, schema)
-                    || target
-                        .reject
-                        .iter()
-                        .any(|reject| reject.rejects(resource, schema))
-                {
+            // Selectors of labels are asked first, even when no name can match.
+            let name = select.0.literal_name().filter(|_| !target.asks_metadata());
+            for at in objects.candidates(name, schema) {
+                let resource = &mut objects.resources[at];
+                if !target.takes(select, resource, schema)? {
                     continue;
                 }
-                write(at, resource, &mut source, target)?;
+                let before = resource.current_id(schema);
+                write(at, resource, &mut source, target, &mut objects.allowance)?;
                 resource.sync_shared();
-                changed = true;
+                objects.changed(at, &before, schema);
             }
-        }
-        if changed {
-            objects.touch();
         }
         Ok(())
     }
@@ -121,23 +122,44 @@ impl Checked {
                     options: target.options.clone(),
                 })
             })
-            .collect::<Result<Vec<_>, String>>()?;
+            .collect();
         Ok(Checked { value, targets })
     }
 }
 
+impl Target {
+    /// True when labels or annotations count.
+    fn asks_metadata(&self) -> bool {
+        let selectors = self.select.iter().chain(&self.reject);
+        selectors
+            .into_iter()
+            .any(|selected| selected.0.asks_metadata())
+    }
+
+    /// True for an object that is selected and not rejected.
+    fn takes(
+        &self,
+        select: &Selected,
+        resource: &Resource,
+        schema: &Schema,
+    ) -> Result<bool, String> {
+        if !select.0.selects_metadata(resource)? {
+            return Ok(false);
+        }
+        for reject in &self.reject {
+            if reject.0.labels_match(resource)?.unwrap_or(false)
+                || reject.0.annotations_match(resource)?.unwrap_or(false)
+            {
+                return Ok(false);
+            }
+        }
+        let rejected =
+            |reject: &Selected| reject.0.asks_for_id() && reject.matches_some_id(resource, schema);
+        Ok(select.matches_some_id(resource, schema) && !self.reject.iter().any(rejected))
+    }
+}
+
 impl Selected {
-    /// True when the present or a previous id matches, and the metadata.
-    fn selects(&self, resource: &Resource, schema: &Schema) -> bool {
-        self.matches_some_id(resource, schema) && self.0.selects_metadata(resource)
-    }
-
-    fn rejects(&self, resource: &Resource, schema: &Schema) -> bool {
-        (self.0.asks_for_id() && self.matches_some_id(resource, schema))
-            || self.0.has_labels_and_matches(resource)
-            || self.0.has_annotations_and_matches(resource)
-    }
-
     /// Namespaces are compared as they are written: none is the empty text in
     /// the present id, and `default` in previous ones.
     fn matches_some_id(&self, resource: &Resource, schema: &Schema) -> bool {
@@ -172,20 +194,18 @@ impl Live {
         if *own == at
             && let Ok(Some(node)) = fieldpath::get_in(&resource.root, path)
         {
-            self.value.clone_from(node);
+            self.value = node;
         }
     }
 }
 
 /// The value that the source names.
-fn value_of(source: &SourceSelector, objects: &ResMap, schema: &Schema) -> Result<Live, String> {
+fn value_of(
+    source: &SourceSelector,
+    objects: &mut ResMap,
+    schema: &Schema,
+) -> Result<Live, String> {
     let matches = |resource: &Resource| {
-        if !source.name.is_empty()
-            && resource.name() != source.name
-            && resource.previous.iter().all(|id| id.name != source.name)
-        {
-            return false;
-        }
         let fits = |want: &str, have: &str| want.is_empty() || want == have;
         // Here the scope of a type does not count.
         resource.all_ids(schema).iter().any(|id| {
@@ -197,16 +217,20 @@ fn value_of(source: &SourceSelector, objects: &ResMap, schema: &Schema) -> Resul
                     || effective(&source.namespace) == effective(&id.namespace))
         })
     };
+    let name = Some(source.name.as_str()).filter(|name| !name.is_empty());
     let mut found = objects
-        .resources
-        .iter()
-        .enumerate()
+        .candidates(name, schema)
+        .into_iter()
+        .map(|at| (at, &objects.resources[at]))
         .filter(|(_, resource)| matches(resource));
     let Some((at, resource)) = found.next() else {
-        return Err(format!("nothing selected by {}", show(source)));
+        return Err(format!("nothing selected by {}", show_with_path(source)));
     };
     if found.next().is_some() {
-        return Err(format!("multiple matches for selector {}", show(source)));
+        return Err(format!(
+            "multiple matches for selector {}",
+            show_with_path(source)
+        ));
     }
     let path = if source.field_path.is_empty() {
         "metadata.name"
@@ -228,7 +252,7 @@ fn value_of(source: &SourceSelector, objects: &ResMap, schema: &Schema) -> Resul
     let options = source.options.as_ref();
     let is_part = options.is_some_and(|options| !options.delimiter.is_empty());
     Ok(Live {
-        value: refine(node.clone(), options)?,
+        value: refine(node, options)?,
         place: (!is_part).then_some((at, parts)),
     })
 }
@@ -248,6 +272,14 @@ fn effective(namespace: &str) -> &str {
     } else {
         namespace
     }
+}
+
+/// The selector with the path that it names, if it names one.
+fn show_with_path(source: &SourceSelector) -> String {
+    if source.field_path.is_empty() {
+        return show(source);
+    }
+    format!("{}:{}", show(source), source.field_path)
 }
 
 fn show(source: &SourceSelector) -> String {
@@ -300,10 +332,12 @@ fn write(
     resource: &mut Resource,
     source: &mut Live,
     target: &Target,
+    allowance: &mut Allowance,
 ) -> Result<(), String> {
     for path_text in &target.field_paths {
         source.refresh(at, resource);
         let value = &source.value;
+        let size = weight(value);
         let create = target
             .options
             .as_ref()
@@ -319,7 +353,7 @@ fn write(
             "unable to {what} field {} in replacement target",
             crate::output::go_quote(path_text)
         );
-        match structured::write(&mut resource.root, &path, value, create) {
+        match structured::write(&mut resource.root, &path, value, create, allowance) {
             Outcome::Written => continue,
             Outcome::NoField => return Err(missing),
             Outcome::Failed(problem) => return Err(format!("{missing}: {problem}")),
@@ -330,6 +364,7 @@ fn write(
         let mut count = 0;
         let walked = fieldpath::visit(&mut node, &path, create, &mut |field| {
             count += 1;
+            allowance.spend(size)?;
             set(field, value, target.options.as_ref())
         });
         if let Node::Map(root) = node {

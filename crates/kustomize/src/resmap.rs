@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::growth::Allowance;
 use crate::id::ResId;
 use crate::resource::Resource;
 use crate::schema::Schema;
@@ -12,6 +13,10 @@ use crate::selector::Compiled;
 pub(crate) struct ResMap {
     pub resources: Vec<Resource>,
     index: Option<Index>,
+    /// Some object may have nothing left.
+    emptied: bool,
+    /// What may still be written into objects.
+    pub allowance: Allowance,
 }
 
 #[derive(Debug, Default)]
@@ -20,7 +25,7 @@ struct Index {
     any: HashMap<u64, Vec<usize>>,
     /// By the present id.
     current: HashMap<u64, Vec<usize>>,
-    /// By original and present name.
+    /// By every name that an object has or had.
     names: HashMap<String, Vec<usize>>,
 }
 
@@ -35,16 +40,27 @@ impl Index {
                 places.push(at);
             }
         };
-        let mut original = None;
         for id in resource.previous_ids(schema) {
             put(id.key());
-            original.get_or_insert(id.name);
         }
         put(key);
-        if let Some(original) = original.filter(|name| *name != current.name) {
-            self.names.entry(original).or_default().push(at);
+        for id in &resource.previous {
+            if id.name != current.name {
+                put_name(&mut self.names, &id.name, at);
+            }
         }
-        self.names.entry(current.name).or_default().push(at);
+        put_name(&mut self.names, &current.name, at);
+    }
+}
+
+/// Notes an object under a name, once.
+fn put_name(names: &mut HashMap<String, Vec<usize>>, name: &str, at: usize) {
+    match names.get_mut(name) {
+        Some(places) if places.last() == Some(&at) => {}
+        Some(places) => places.push(at),
+        None => {
+            names.insert(name.to_owned(), vec![at]);
+        }
     }
 }
 
@@ -96,7 +112,10 @@ impl ResMap {
     pub(crate) fn with_current(&mut self, id: &ResId, schema: &Schema) -> Vec<usize> {
         let found = self.index(schema).current.get(&id.key()).cloned();
         let mut found = found.unwrap_or_default();
-        found.retain(|&at| self.resources[at].current_id(schema) == *id);
+        found.retain(|&at| {
+            let resource = &self.resources[at];
+            !resource.is_empty() && resource.current_id(schema) == *id
+        });
         found
     }
 
@@ -104,8 +123,40 @@ impl ResMap {
     pub(crate) fn with_any(&mut self, id: &ResId, schema: &Schema) -> Vec<usize> {
         let found = self.index(schema).any.get(&id.key()).cloned();
         let mut found = found.unwrap_or_default();
-        found.retain(|&at| self.resources[at].all_ids(schema).contains(id));
+        found.retain(|&at| {
+            let resource = &self.resources[at];
+            !resource.is_empty() && resource.all_ids(schema).contains(id)
+        });
         found
+    }
+
+    /// Objects that have or had this name, in their order.
+    pub(crate) fn named(&mut self, name: &str, schema: &Schema) -> Vec<usize> {
+        let found = self.index(schema).names.get(name).cloned();
+        let mut found = found.unwrap_or_default();
+        found.retain(|&at| !self.resources[at].is_empty());
+        found
+    }
+
+    /// Objects that can have a name, or all when it is not known.
+    pub(crate) fn candidates(&mut self, name: Option<&str>, schema: &Schema) -> Vec<usize> {
+        match name {
+            Some(name) => self.named(name, schema),
+            None => (0..self.resources.len())
+                .filter(|&at| !self.resources[at].is_empty())
+                .collect(),
+        }
+    }
+
+    /// Notes what a change did to an object: nothing may be left of it, or it
+    /// may have another id than before.
+    pub(crate) fn changed(&mut self, at: usize, before: &ResId, schema: &Schema) {
+        let resource = &self.resources[at];
+        if resource.is_empty() {
+            self.emptied = true;
+        } else if resource.current_id(schema) != *before {
+            self.touch();
+        }
     }
 
     /// The one object that has or had this id.
@@ -125,25 +176,27 @@ impl ResMap {
     }
 
     /// Objects that a selector selects, in their order.
-    pub(crate) fn select(&mut self, selector: &Compiled, schema: &Schema) -> Vec<usize> {
-        let candidates: Vec<usize> = match selector.literal_name() {
-            Some(name) => self
-                .index(schema)
-                .names
-                .get(name)
-                .cloned()
-                .unwrap_or_default(),
-            None => (0..self.resources.len()).collect(),
-        };
-        candidates
-            .into_iter()
-            .filter(|&at| selector.selects(&self.resources[at], schema))
-            .collect()
+    ///
+    /// # Errors
+    /// The selector has a part that is none.
+    pub(crate) fn select(
+        &mut self,
+        selector: &Compiled,
+        schema: &Schema,
+    ) -> Result<Vec<usize>, String> {
+        let candidates = self.candidates(selector.literal_name(), schema);
+        let mut selected = Vec::new();
+        for at in candidates {
+            if selector.selects(&self.resources[at], schema)? {
+                selected.push(at);
+            }
+        }
+        Ok(selected)
     }
 
     /// Drops objects of which nothing is left.
     pub(crate) fn drop_empty(&mut self) {
-        if self.resources.iter().any(Resource::is_empty) {
+        if std::mem::take(&mut self.emptied) {
             self.resources.retain(|resource| !resource.is_empty());
             self.touch();
         }

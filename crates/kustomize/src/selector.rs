@@ -77,30 +77,28 @@ pub(crate) struct Compiled {
     kind: Pattern,
     name: Pattern,
     namespace: Pattern,
-    labels: Option<LabelSelector>,
-    annotations: Option<LabelSelector>,
+    labels: Option<LazySelector>,
+    annotations: Option<LazySelector>,
 }
+
+/// A selector of labels that complains only when it is asked.
+type LazySelector = Result<LabelSelector, String>;
 
 impl Compiled {
     /// Compiles the patterns of a selector.
     ///
     /// # Errors
-    /// A part is not a regular expression or not a label selector.
+    /// A part is not a regular expression.
     pub(crate) fn new(selector: &Selector) -> Result<Self, String> {
-        let parse = |text: &str| -> Result<Option<LabelSelector>, String> {
-            if text.is_empty() {
-                return Ok(None);
-            }
-            LabelSelector::parse(text).map(Some)
-        };
+        let parse = |text: &str| (!text.is_empty()).then(|| LabelSelector::parse(text));
         Ok(Compiled {
             group: Pattern::new(&selector.group)?,
             version: Pattern::new(&selector.version)?,
             kind: Pattern::new(&selector.kind)?,
             name: Pattern::new(&selector.name)?,
             namespace: Pattern::new(&selector.namespace)?,
-            labels: parse(&selector.label_selector)?,
-            annotations: parse(&selector.annotation_selector)?,
+            labels: parse(&selector.label_selector),
+            annotations: parse(&selector.annotation_selector),
         })
     }
 
@@ -113,7 +111,17 @@ impl Compiled {
     }
 
     /// True for an object whose original or present id matches.
-    pub(crate) fn selects(&self, resource: &Resource, schema: &Schema) -> bool {
+    ///
+    /// # Errors
+    /// The id matches, and the selector of labels or of annotations is none.
+    pub(crate) fn selects(&self, resource: &Resource, schema: &Schema) -> Result<bool, String> {
+        if !self.selects_id(resource, schema) {
+            return Ok(false);
+        }
+        self.selects_metadata(resource)
+    }
+
+    fn selects_id(&self, resource: &Resource, schema: &Schema) -> bool {
         if !self.kind.matches(resource.kind()) {
             return false;
         }
@@ -133,17 +141,16 @@ impl Compiled {
                 return false;
             }
         }
-        self.selects_metadata(resource)
+        true
     }
 
     /// True when the label and annotation selectors match.
-    pub(crate) fn selects_metadata(&self, resource: &Resource) -> bool {
-        let fits = |selector: &Option<LabelSelector>, field: &str| {
-            selector
-                .as_ref()
-                .is_none_or(|selector| selector.matches(&resource.texts(field)))
-        };
-        fits(&self.labels, "labels") && fits(&self.annotations, "annotations")
+    ///
+    /// # Errors
+    /// One of them is none.
+    pub(crate) fn selects_metadata(&self, resource: &Resource) -> Result<bool, String> {
+        Ok(self.labels_match(resource)?.unwrap_or(true)
+            && self.annotations_match(resource)?.unwrap_or(true))
     }
 
     /// True when the parts match an id of this group, version, kind, name and
@@ -169,19 +176,38 @@ impl Compiled {
         .any(|pattern| !matches!(pattern, Pattern::Any))
     }
 
-    /// The label selector matches, and there is one.
-    pub(crate) fn has_labels_and_matches(&self, resource: &Resource) -> bool {
-        self.labels
-            .as_ref()
-            .is_some_and(|selector| selector.matches(&resource.texts("labels")))
+    /// True when labels or annotations are asked for.
+    pub(crate) fn asks_metadata(&self) -> bool {
+        self.labels.is_some() || self.annotations.is_some()
     }
 
-    /// The annotation selector matches, and there is one.
-    pub(crate) fn has_annotations_and_matches(&self, resource: &Resource) -> bool {
-        self.annotations
-            .as_ref()
-            .is_some_and(|selector| selector.matches(&resource.texts("annotations")))
+    /// Whether the label selector matches, if there is one.
+    ///
+    /// # Errors
+    /// What is there is no selector.
+    pub(crate) fn labels_match(&self, resource: &Resource) -> Result<Option<bool>, String> {
+        ask(&self.labels, resource, "labels")
     }
+
+    /// Whether the annotation selector matches, if there is one.
+    ///
+    /// # Errors
+    /// What is there is no selector.
+    pub(crate) fn annotations_match(&self, resource: &Resource) -> Result<Option<bool>, String> {
+        ask(&self.annotations, resource, "annotations")
+    }
+}
+
+fn ask(
+    selector: &Option<LazySelector>,
+    resource: &Resource,
+    field: &str,
+) -> Result<Option<bool>, String> {
+    let Some(selector) = selector else {
+        return Ok(None);
+    };
+    let selector = selector.as_ref().map_err(Clone::clone)?;
+    Ok(Some(selector.matches(&resource.texts(field))))
 }
 
 pub(crate) fn split_api_version(text: &str) -> (&str, &str) {
@@ -368,7 +394,7 @@ impl SelectorParser {
             Some(Token::Word(word)) if word == "notin" => Operator::NotIn,
             other => {
                 return Err(format!(
-                    "found '{}', expected: in, notin, =, ==, !=, gt, lt",
+                    "found '{}', expected: '=', '!=', '==', 'in', notin'",
                     Self::shown(other.as_ref())
                 ));
             }
@@ -432,7 +458,7 @@ impl SelectorParser {
                 }
                 other => {
                     return Err(format!(
-                        "found '{}', expected: ',', or ')'",
+                        "found '{}', expected: ',' or ')'",
                         Self::shown(other.as_ref())
                     ));
                 }

@@ -3,6 +3,7 @@
 use sluice_yaml::Limits;
 
 use crate::fieldpath::{self, CreateKind};
+use crate::growth::{Allowance, weight};
 use crate::node::{Map, Node};
 
 /// What became of a write.
@@ -24,6 +25,7 @@ pub(crate) fn write(
     path: &[String],
     value: &Node,
     create: Option<CreateKind>,
+    allowance: &mut Allowance,
 ) -> Outcome {
     let Some((prefix, rest)) = find_text(root, path) else {
         return Outcome::NotStructured;
@@ -35,14 +37,16 @@ pub(crate) fn write(
         if let Node::Scalar(scalar) = node
             && outcome.is_none()
         {
-            outcome = Some(match replace_in(&scalar.text, rest, value, create) {
-                Ok(Some(text)) => {
-                    scalar.text = text;
-                    Outcome::Written
-                }
-                Ok(None) => Outcome::NoField,
-                Err(problem) => Outcome::Failed(problem),
-            });
+            outcome = Some(
+                match replace_in(&scalar.text, rest, value, create, allowance) {
+                    Ok(Some(text)) => {
+                        scalar.text = text;
+                        Outcome::Written
+                    }
+                    Ok(None) => Outcome::NoField,
+                    Err(problem) => Outcome::Failed(problem),
+                },
+            );
         }
         Ok(())
     });
@@ -76,7 +80,9 @@ fn replace_in(
     path: &[String],
     value: &Node,
     create: Option<CreateKind>,
+    allowance: &mut Allowance,
 ) -> Result<Option<String>, String> {
+    allowance.spend(text.len())?;
     let limits = Limits::default();
     let document = sluice_yaml::Documents::new(text, sluice_yaml::Dialect::GoYaml3, &limits)
         .next_document()
@@ -100,6 +106,7 @@ fn replace_in(
     let mut count = 0;
     let visited = fieldpath::visit(&mut node, path, create, &mut |field| {
         count += 1;
+        allowance.spend(weight(value))?;
         match (field, value) {
             (Node::Scalar(field), value) => {
                 field.text = value.text().unwrap_or_default().to_owned();

@@ -1,9 +1,10 @@
 //! Variables: `$(NAME)` in certain fields, from fields of other objects.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::config::Config;
 use crate::fieldspec::{Create, Path, walk};
+use crate::growth::Allowance;
 use crate::id::Gvk;
 use crate::kustomization::Var;
 use crate::node::{Node, Scalar};
@@ -12,7 +13,10 @@ use crate::schema::Schema;
 
 /// The variables that are known so far.
 #[derive(Debug, Default)]
-pub(crate) struct Vars(Vec<Var>);
+pub(crate) struct Vars {
+    list: Vec<Var>,
+    names: HashSet<String>,
+}
 
 fn gvk_of(var: &Var) -> Gvk {
     if var.objref.api_version.is_empty() {
@@ -55,7 +59,7 @@ pub(crate) fn show_raw(vars: &[Var]) -> String {
 
 impl Vars {
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     /// Adds the variables of a layer and marks the objects that they read.
@@ -69,9 +73,7 @@ impl Vars {
         schema: &Schema,
     ) -> Result<(), String> {
         for var in vars {
-            if self.0.iter().any(|known| known.name == var.name) {
-                return Err(format!("var '{}' already encountered", var.name));
-            }
+            self.check_new(var)?;
             let found = matching(var, objects, schema);
             if found.len() > 1 {
                 return Err(format!(
@@ -85,7 +87,15 @@ impl Vars {
             if let [at] = found.as_slice() {
                 objects.resources[*at].variables.push(var.name.clone());
             }
-            self.0.push(var.clone());
+            self.names.insert(var.name.clone());
+            self.list.push(var.clone());
+        }
+        Ok(())
+    }
+
+    fn check_new(&self, var: &Var) -> Result<(), String> {
+        if self.names.contains(&var.name) {
+            return Err(format!("var '{}' already encountered", var.name));
         }
         Ok(())
     }
@@ -95,11 +105,10 @@ impl Vars {
     /// # Errors
     /// A name occurs in both.
     pub(crate) fn absorb(&mut self, other: Vars) -> Result<(), String> {
-        for var in other.0 {
-            if self.0.iter().any(|own| own.name == var.name) {
-                return Err(format!("var '{}' already encountered", var.name));
-            }
-            self.0.push(var);
+        for var in other.list {
+            self.check_new(&var)?;
+            self.names.insert(var.name.clone());
+            self.list.push(var);
         }
         Ok(())
     }
@@ -115,15 +124,20 @@ impl Vars {
         schema: &Schema,
     ) -> Result<Vec<String>, String> {
         let mut values: BTreeMap<&str, Option<Scalar>> = BTreeMap::new();
-        for var in &self.0 {
-            let reads =
-                |resource: &&crate::resource::Resource| resource.variables.contains(&var.name);
-            let Some(resource) = objects.resources.iter().find(reads) else {
+        let mut read: HashMap<&str, usize> = HashMap::new();
+        for (at, resource) in objects.resources.iter().enumerate() {
+            for name in &resource.variables {
+                read.entry(name).or_insert(at);
+            }
+        }
+        for var in &self.list {
+            let Some(&at) = read.get(var.name.as_str()) else {
                 return Err(format!(
                     "var '{}' cannot be mapped to a field in the set of known resources",
                     show(var)
                 ));
             };
+            let resource = &objects.resources[at];
             let missing = || {
                 format!(
                     "field specified in var '{}' not found in corresponding resource",
@@ -136,7 +150,12 @@ impl Vars {
             // but never replaced.
             values.insert(&var.name, node.as_scalar().cloned());
         }
-        let mut used = BTreeSet::new();
+        drop(read);
+        let mut replacer = Replacer {
+            values: &values,
+            used: BTreeSet::new(),
+            allowance: std::mem::take(&mut objects.allowance),
+        };
         for resource in &mut objects.resources {
             let gvk = resource.gvk();
             let id = resource.current_id(schema);
@@ -150,7 +169,7 @@ impl Vars {
                     &path,
                     Create::No,
                     || id.clone(),
-                    |node| replace_all(node, &values, &mut used),
+                    |node| replacer.replace_all(node),
                 )
                 .map_err(|error| error.0)?;
             }
@@ -158,36 +177,28 @@ impl Vars {
         objects.touch();
         Ok(values
             .keys()
-            .filter(|name| !used.contains(**name))
+            .filter(|name| !replacer.used.contains(**name))
             .map(|name| (*name).to_owned())
             .collect())
     }
 }
 
 /// Objects with an id that the variable names.
-fn matching(var: &Var, objects: &ResMap, schema: &Schema) -> Vec<usize> {
+fn matching(var: &Var, objects: &mut ResMap, schema: &Schema) -> Vec<usize> {
     let gvk = gvk_of(var);
     let wanted = schema.id(gvk, &var.objref.name, &var.objref.namespace);
     let namespace = var.objref.namespace.as_str();
-    objects
-        .resources
-        .iter()
-        .enumerate()
-        .filter(|(_, resource)| {
-            if resource.name() != wanted.name
-                && resource.previous.iter().all(|id| id.name != wanted.name)
-            {
-                return false;
-            }
-            resource.all_ids(schema).iter().any(|id| {
-                id.gvk == wanted.gvk
+    let mut found = objects.named(&wanted.name, schema);
+    found.retain(|&at| {
+        let ids = objects.resources[at].all_ids(schema);
+        ids.iter().any(|id| {
+            id.gvk == wanted.gvk
                     && id.name == wanted.name
                     // Nothing of a cluster-scoped type is in the namespace that is given.
                     && (namespace.is_empty() || id.effective_namespace() == namespace)
-            })
         })
-        .map(|(at, _)| at)
-        .collect()
+    });
+    found
 }
 
 /// Splits `a.b[0].c`.
@@ -214,94 +225,87 @@ fn look_up<'n>(root: &'n crate::node::Map, path: &[String]) -> Option<&'n Node> 
     crate::fieldpath::get(node, rest).ok().flatten()
 }
 
-fn replace_all(
-    node: &mut Node,
-    values: &BTreeMap<&str, Option<Scalar>>,
-    used: &mut BTreeSet<String>,
-) -> Result<(), String> {
-    match node {
-        Node::Scalar(scalar) => {
-            replace(scalar, values, used);
-            Ok(())
-        }
-        Node::Map(map) => {
-            for (_, value) in &mut map.pairs {
-                if let Node::Scalar(scalar) = value {
-                    replace(scalar, values, used);
-                }
-            }
-            Ok(())
-        }
-        Node::Seq(items) => {
-            for item in items.iter_mut() {
-                if let Node::Scalar(scalar) = item {
-                    replace(scalar, values, used);
-                }
-            }
-            Ok(())
-        }
-    }
+/// Replaces the variables in fields.
+struct Replacer<'v> {
+    values: &'v BTreeMap<&'v str, Option<Scalar>>,
+    /// Names that occurred.
+    used: BTreeSet<String>,
+    allowance: Allowance,
 }
 
-fn replace(
-    scalar: &mut Scalar,
-    values: &BTreeMap<&str, Option<Scalar>>,
-    used: &mut BTreeSet<String>,
-) {
-    if !scalar.text.contains('$') {
-        return;
-    }
-    let whole = scalar
-        .text
-        .strip_prefix("$(")
-        .and_then(|rest| rest.strip_suffix(')'));
-    if let Some((name, Some(value))) = whole.and_then(|name| values.get_key_value(name)) {
-        used.insert((*name).to_owned());
-        *scalar = value.clone();
-        return;
-    }
-    let text = expand(&scalar.text, values, used);
-    if text != scalar.text {
-        *scalar = Scalar::string(text);
-    }
-}
-
-/// Expands `$(NAME)`; `$$` is a dollar, what is unknown stays.
-fn expand(
-    text: &str,
-    values: &BTreeMap<&str, Option<Scalar>>,
-    used: &mut BTreeSet<String>,
-) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        if let Some(after) = rest.strip_prefix("$$") {
-            out.push('$');
-            rest = after;
-            continue;
+impl Replacer<'_> {
+    fn replace_all(&mut self, node: &mut Node) -> Result<(), String> {
+        match node {
+            Node::Scalar(scalar) => self.replace(scalar),
+            Node::Map(map) => map.pairs.iter_mut().try_for_each(|(_, value)| match value {
+                Node::Scalar(scalar) => self.replace(scalar),
+                _ => Ok(()),
+            }),
+            Node::Seq(items) => items.iter_mut().try_for_each(|item| match item {
+                Node::Scalar(scalar) => self.replace(scalar),
+                _ => Ok(()),
+            }),
         }
-        let reference = rest
+    }
+
+    fn replace(&mut self, scalar: &mut Scalar) -> Result<(), String> {
+        if !scalar.text.contains('$') {
+            return Ok(());
+        }
+        let whole = scalar
+            .text
             .strip_prefix("$(")
-            .and_then(|inner| inner.split_once(')'));
-        match reference {
-            Some((name, after)) => {
-                match values.get(name) {
-                    Some(Some(value)) => {
-                        used.insert(name.to_owned());
-                        out.push_str(&value.text);
-                    }
-                    _ => out.push_str(&rest[..name.len() + 3]),
-                }
-                rest = after;
-            }
-            None => {
+            .and_then(|rest| rest.strip_suffix(')'));
+        if let Some((name, Some(value))) = whole.and_then(|name| self.values.get_key_value(name)) {
+            self.used.insert((*name).to_owned());
+            self.allowance.spend(value.text.len())?;
+            *scalar = value.clone();
+            return Ok(());
+        }
+        let text = self.expand(&scalar.text)?;
+        if text != scalar.text {
+            *scalar = Scalar::string(text);
+        }
+        Ok(())
+    }
+
+    /// Expands `$(NAME)`; `$$` is a dollar, what is unknown stays.
+    fn expand(&mut self, text: &str) -> Result<String, String> {
+        let mut out = String::with_capacity(text.len());
+        let last = text.rfind(')').unwrap_or(0);
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            rest = &rest[at..];
+            if let Some(after) = rest.strip_prefix("$$") {
                 out.push('$');
-                rest = &rest[1..];
+                rest = after;
+                continue;
+            }
+            // Nothing ends a reference behind the last parenthesis.
+            let reference = rest
+                .strip_prefix("$(")
+                .filter(|_| text.len() - rest.len() < last)
+                .and_then(|inner| inner.split_once(')'));
+            match reference {
+                Some((name, after)) => {
+                    match self.values.get(name) {
+                        Some(Some(value)) => {
+                            self.used.insert(name.to_owned());
+                            self.allowance.spend(value.text.len())?;
+                            out.push_str(&value.text);
+                        }
+                        _ => out.push_str(&rest[..name.len() + 3]),
+                    }
+                    rest = after;
+                }
+                None => {
+                    out.push('$');
+                    rest = &rest[1..];
+                }
             }
         }
+        out.push_str(rest);
+        Ok(out)
     }
-    out.push_str(rest);
-    out
 }

@@ -22,6 +22,21 @@ pub(crate) fn to_text(node: &Node) -> String {
     out
 }
 
+/// What is left of a text in folded style after go-yaml has written and read
+/// it, as kustomize does before it prints: a line that follows a longer-indented
+/// one, and line breaks at the end, may become more than they were.
+pub(crate) fn refolded(text: &str) -> String {
+    let mut written = String::from("- ");
+    write_styled(text, ScalarStyle::Folded, Spot::Block, 0, &mut written);
+    written.push('\n');
+    let read = sluice_yaml::from_str(&written);
+    match read.as_ref().map(|list| &list[0]) {
+        Ok(serde_json::Value::String(read)) => read.clone(),
+        // What cannot be read again stays as it is.
+        _ => text.to_owned(),
+    }
+}
+
 fn is_block_map(map: &Map) -> bool {
     !map.flow && !map.pairs.is_empty()
 }

@@ -71,14 +71,15 @@ fn check(name: &str, text: &str) {
     let cases = cases::parse(text);
     let mut failed = 0;
     for case in &cases {
+        let (got, warnings) = outcome(case);
         let want = match (&case.ours, &case.out, &case.err) {
-            (Some(ours), _, None) => Ok(ours.clone()),
-            (Some(ours), _, Some(_)) => Err(ours.clone()),
+            // What departs may be printed or reported.
+            (Some(ours), _, _) if got.is_ok() => Ok(ours.clone()),
+            (Some(ours), _, _) => Err(ours.clone()),
             (None, Some(out), _) => Ok(out.clone()),
             (None, None, Some(err)) => Err(err.clone()),
             (None, None, None) => Ok(String::new()),
         };
-        let (got, warnings) = outcome(case);
         let warned = case.err.is_some() || case.warn.clone().unwrap_or_default() == warnings;
         if got != want || !warned {
             failed += 1;
@@ -102,6 +103,66 @@ fn check(name: &str, text: &str) {
         "{name}: {failed} of {} cases differ{wrong}",
         cases.len()
     );
+}
+
+/// Each problem of one pass, with its file.
+fn problems(files: &[(&str, &str)]) -> Vec<(String, Option<String>)> {
+    let mut fs = MemoryFs::new();
+    for (path, content) in files {
+        fs.write(path, (*content).to_owned());
+    }
+    let errors = build(&fs, "/R", &Options::default()).expect_err("it fails");
+    let problem = |error: &sluice_kustomize::Error| (error.message.clone(), error.file.clone());
+    errors.errors.iter().map(problem).collect()
+}
+
+#[test]
+fn every_broken_resource_is_told_at_once() {
+    let told = problems(&[
+        (
+            "/R/kustomization.yaml",
+            "resources: [a.yaml, b.yaml, nope.yaml, c.yaml]\n",
+        ),
+        ("/R/a.yaml", "a: b: c\n"),
+        ("/R/b.yaml", "kind: X\n"),
+        (
+            "/R/c.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fine}\n",
+        ),
+    ]);
+    let contains = |at: usize, text: &str| {
+        assert!(told[at].0.contains(text), "{told:?}");
+    };
+    assert_eq!(told.len(), 3, "{told:?}");
+    contains(0, "mapping values are not allowed");
+    contains(1, "missing metadata.name");
+    contains(2, "nope.yaml: no such file");
+    assert_eq!(told[0].1.as_deref(), Some("/R/a.yaml"));
+    assert_eq!(told[1].1.as_deref(), Some("/R/b.yaml"));
+}
+
+#[test]
+fn every_broken_patch_and_generator_is_told_at_once() {
+    let generators = problems(&[(
+        "/R/kustomization.yaml",
+        "configMapGenerator:\n- {name: a, files: [x]}\n- {name: b, literals: [nothing]}\nsecretGenerator:\n- {name: c, envs: [z]}\n",
+    )]);
+    assert_eq!(generators.len(), 3, "{generators:?}");
+    let patches = problems(&[
+        (
+            "/R/kustomization.yaml",
+            "resources: [a.yaml]\npatches:\n- {path: x}\n- {patch: nothing}\nimages: [{name: '('}]\n",
+        ),
+        (
+            "/R/a.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n",
+        ),
+    ]);
+    assert_eq!(patches.len(), 3, "{patches:?}");
+    assert!(patches[2].0.contains("missing closing )"), "{patches:?}");
+    for (_, file) in generators.iter().chain(&patches) {
+        assert_eq!(file.as_deref(), Some("/R/kustomization.yaml"));
+    }
 }
 
 macro_rules! golden {

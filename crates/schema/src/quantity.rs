@@ -118,6 +118,26 @@ impl Quantity {
         }
     }
 
+    /// The sum, in the form of the first that is not zero.
+    pub fn plus(self, other: Self) -> Self {
+        Quantity {
+            nanos: (self.nanos + other.nanos).clamp(-MAX, MAX),
+            form: if self.is_zero() {
+                other.form
+            } else {
+                self.form
+            },
+        }
+    }
+
+    /// The difference, in the form of the first that is not zero.
+    pub fn minus(self, other: Self) -> Self {
+        self.plus(Quantity {
+            nanos: -other.nanos,
+            ..other
+        })
+    }
+
     /// Whether it is below zero.
     pub fn is_negative(&self) -> bool {
         self.nanos < 0

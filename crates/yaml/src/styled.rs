@@ -57,8 +57,9 @@ fn fitting(text: &str, wanted: ScalarStyle, spot: Spot, analysis: &Analysis) -> 
     style
 }
 
-/// A `>` block: a line break of the text needs an empty line between two
-/// lines that could be joined.
+/// A `>` block. A line break of the text needs an empty line between two lines
+/// that could be joined; go-yaml looks at the start of the whole text to tell
+/// whether the next line can be, and so do we.
 fn folded(text: &str, indent: usize, out: &mut String) {
     out.push('>');
     if text.starts_with([' ', '\n']) {
@@ -70,17 +71,13 @@ fn folded(text: &str, indent: usize, out: &mut String) {
         out.push('+');
     }
     out.push('\n');
-    let body = text.strip_suffix('\n').unwrap_or(text);
+    let first = text.trim_start_matches(is_break).chars().next();
+    let may_join = first.is_some_and(|c| !is_blank_or_break(c));
     let mut after_break = true;
     let mut after_blank_line = true;
-    for (at, c) in body.char_indices() {
+    for c in text.chars() {
         if is_break(c) {
-            let next = body[at..].trim_start_matches('\n').chars().next();
-            let joins = c == '\n'
-                && !after_break
-                && !after_blank_line
-                && next.is_some_and(|c| !is_blank_or_break(c));
-            if joins {
+            if c == '\n' && !after_break && !after_blank_line && may_join {
                 out.push('\n');
             }
             out.push(c);
@@ -93,5 +90,9 @@ fn folded(text: &str, indent: usize, out: &mut String) {
         }
         out.push(c);
         after_break = false;
+    }
+    // The caller ends the last line.
+    if out.ends_with('\n') {
+        out.pop();
     }
 }

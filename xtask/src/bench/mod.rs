@@ -5,6 +5,7 @@
 
 mod controllers;
 mod fleet;
+mod kustomize;
 mod sizes;
 mod up;
 
@@ -21,6 +22,8 @@ pub enum Bench {
     Up(up::Args),
     /// The Helm engine, beside helm
     Helm,
+    /// `sluice kustomize build`, beside `kubectl kustomize`
+    Kustomize(kustomize::Args),
     /// Sizes of the binaries
     Sizes,
 }
@@ -34,6 +37,7 @@ pub fn run(bench: &Bench) -> anyhow::Result<()> {
         Bench::Controllers(args) => controllers::run(args),
         Bench::Up(args) => up::run(args),
         Bench::Helm => crate::helm::bench::run(),
+        Bench::Kustomize(args) => kustomize::run(args),
         Bench::Sizes => sizes::run(),
     }
 }

@@ -45,6 +45,7 @@ fn apart<T: Send>(
     work: impl Future<Output = Result<T, RemoteError>> + Send,
     patience: Duration,
 ) -> Result<T, RemoteError> {
+    sluice_runtime::client::install_tls();
     let run = || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

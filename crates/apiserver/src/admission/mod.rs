@@ -1,8 +1,16 @@
 //! The admission plugins that are always on, as far as they change or refuse something here.
 
 mod escalation;
+mod limits;
+mod matching;
 mod pod;
+mod policy;
+mod quota;
+mod webhook;
+mod webhook_call;
 
+use matching::Request;
+pub use policy::Policies;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -45,7 +53,17 @@ fn namespace_accepts(app: &App, write: &Write<'_>, name: &str) -> Result<()> {
 ///
 /// # Errors
 /// 403, 404 or 405.
-pub fn admit(write: &Write<'_>, value: &mut Value, old: Option<&Value>) -> Result<()> {
+pub fn admit(
+    write: &Write<'_>,
+    value: &mut Value,
+    old: Option<&Value>,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    complete(write, value, old)?;
+    webhook::change(write, value, old, warnings)
+}
+
+fn complete(write: &Write<'_>, value: &mut Value, old: Option<&Value>) -> Result<()> {
     if let Some(old) = old {
         return if is_rbac(write) {
             escalation::check(write, Some(old), value)
@@ -68,13 +86,45 @@ pub fn admit(write: &Write<'_>, value: &mut Value, old: Option<&Value>) -> Resul
         return Ok(());
     }
     match &*write.resource.table.name {
-        "pods" => pod::complete(write, value)?,
-        "persistentvolumeclaims" => claim(write.app, value),
+        "pods" => {
+            pod::complete(write, value)?;
+            limits::complete_pod(write, value)?;
+        }
+        "persistentvolumeclaims" => {
+            claim(write.app, value);
+            limits::check_claim(write, value)?;
+        }
         "persistentvolumes" => add_finalizer(value, "kubernetes.io/pv-protection"),
         _ if is_rbac(write) => escalation::check(write, None, value)?,
         _ => {}
     }
     Ok(())
+}
+
+/// What policies and plugins say of a new or changed object that is valid.
+///
+/// # Errors
+/// 403, or what a policy or a webhook answers.
+pub fn check(
+    write: &Write<'_>,
+    value: &Value,
+    old: Option<&Value>,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let request = Request::of(write, Some(value), old);
+    policy::check(&request, warnings)?;
+    webhook::check(&request, warnings)?;
+    quota::check(write, value, old)
+}
+
+/// What policies and webhooks say of a deletion.
+///
+/// # Errors
+/// What they answer.
+pub fn check_delete(write: &Write<'_>, old: &Value, warnings: &mut Vec<String>) -> Result<()> {
+    let request = Request::of(write, None, Some(old));
+    policy::check(&request, warnings)?;
+    webhook::check(&request, warnings)
 }
 
 fn add_finalizer(value: &mut Value, name: &str) {

@@ -1,9 +1,9 @@
-//! The ClusterRoles and ClusterRoleBindings that every cluster has.
+//! The roles and bindings that every cluster has.
 
 use serde_json::Value;
 
-/// What kube-apiserver 1.36 makes at its start (`kubectl get clusterroles,clusterrolebindings -o json` there), without
-/// the roles of components that do not exist here, and without what the server itself fills in.
+/// What kube-apiserver 1.36 makes at its start (`kubectl get clusterroles,clusterrolebindings,roles,rolebindings -A
+/// -o json` there), without what the server itself fills in.
 const OBJECTS: &str = include_str!("../../data/rbac.jsonl");
 
 /// The objects, without uid and times.

@@ -28,9 +28,12 @@ pub fn ensure(app: &App) {
     for object in auth::bootstrap_objects() {
         let table = match object["kind"].as_str() {
             Some("ClusterRole") => "clusterroles.rbac.authorization.k8s.io",
-            _ => "clusterrolebindings.rbac.authorization.k8s.io",
+            Some("ClusterRoleBinding") => "clusterrolebindings.rbac.authorization.k8s.io",
+            Some("Role") => "roles.rbac.authorization.k8s.io",
+            _ => "rolebindings.rbac.authorization.k8s.io",
         };
-        ensure_object(&actor, app, table, None, object);
+        let namespace = object["metadata"]["namespace"].as_str().map(str::to_owned);
+        ensure_object(&actor, app, table, namespace.as_deref(), object);
     }
     for (table, namespace, object) in others(app) {
         ensure_object(&actor, app, table, namespace, object);

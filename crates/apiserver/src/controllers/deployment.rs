@@ -607,6 +607,7 @@ impl Rollout<'_> {
             );
         }
         let mut next = Next::Done;
+        move_failures(&mut status, sets, new);
         if self.value["spec"]["paused"] == true {
             set_condition(
                 &mut status,
@@ -707,5 +708,32 @@ impl Rollout<'_> {
             .next()
             .is_some_and(|simulation| simulation.fail.is_some())
             && self.wanted() > 0
+    }
+}
+
+/// A Deployment fails as its ReplicaSets do: as the new one, or else as the first of the others.
+fn move_failures(status: &mut Value, sets: &[Set], new: Option<usize>) {
+    let of = |set: &Set| condition(&set.1["status"], "ReplicaFailure").cloned();
+    let found = new
+        .and_then(|at| of(&sets[at]))
+        .or_else(|| sets.iter().find_map(of));
+    match found {
+        Some(failure) => {
+            let text = |name: &str| failure[name].as_str().unwrap_or_default();
+            let since = text("lastTransitionTime");
+            set_condition(
+                status,
+                "ReplicaFailure",
+                text("status"),
+                text("reason"),
+                text("message"),
+                since,
+            );
+        }
+        None => {
+            if let Some(list) = status["conditions"].as_array_mut() {
+                list.retain(|known| known["type"] != "ReplicaFailure");
+            }
+        }
     }
 }

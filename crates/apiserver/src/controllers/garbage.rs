@@ -4,6 +4,7 @@
 //! finalizer waits for the dependents that block it. Orphan: dependents lose the reference before the owner goes.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -24,7 +25,12 @@ pub(super) struct Graph {
     dependents: HashMap<Box<str>, BTreeSet<Place>>,
     /// uid -> where the object is.
     live: HashMap<Box<str>, Place>,
+    /// Table -> keys of the objects in it that no controller has, for the [`ADOPTED`] tables.
+    free: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
 }
+
+/// Tables of the objects that controllers adopt.
+const ADOPTED: [&str; 2] = ["pods", "replicasets.apps"];
 
 impl Graph {
     /// Takes note of a change and queues what has to be looked at.
@@ -63,6 +69,15 @@ impl Graph {
                 .or_default()
                 .insert(place.clone());
         }
+        if ADOPTED.contains(&&*table.name) {
+            let free = self.free.entry(table.name.clone()).or_default();
+            let put = change.kind == ChangeKind::Put;
+            if put && !object.owners.iter().any(|owner| owner.controls) {
+                free.insert(object.key.clone());
+            } else {
+                free.remove(&object.key);
+            }
+        }
         if change.kind == ChangeKind::Remove {
             self.live.remove(&object.uid);
             for dependent in self.dependents.get(&object.uid).into_iter().flatten() {
@@ -86,6 +101,18 @@ impl Graph {
         let all = self.dependents.get(uid).into_iter().flatten();
         let own = all.filter(|(name, _)| **name == *table);
         own.filter_map(|(name, key)| app.store.table(name).get(key))
+            .collect()
+    }
+
+    /// The objects of an adopted table and a namespace that no controller has, by key.
+    pub fn free(&self, app: &App, table: &str, namespace: &str) -> Vec<Arc<Object>> {
+        let prefix = format!("{namespace}/");
+        let Some(all) = self.free.get(table) else {
+            return Vec::new();
+        };
+        all.range::<str, _>((Bound::Included(&*prefix), Bound::Unbounded))
+            .take_while(|key| key.starts_with(&prefix))
+            .filter_map(|key| app.store.table(table).get(key))
             .collect()
     }
 

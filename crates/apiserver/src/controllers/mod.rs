@@ -14,11 +14,14 @@ mod bootstrap;
 mod crd;
 mod daemonset;
 mod deployment;
+mod disruption;
 mod event;
 mod garbage;
 mod job;
 mod namespace;
 mod pod;
+mod policy;
+mod quota;
 mod replicaset;
 mod revision;
 mod role;
@@ -27,7 +30,7 @@ mod statefulset;
 mod volume;
 mod workload;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,11 +40,15 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::store::{Change, ChangeKind, Object, Table};
 pub use actor::Actor;
+pub use disruption::permit as permit_eviction;
+pub use quota::usage as quota_usage;
 
 /// How many keys are handled before others on the runtime get their turn.
 const BATCH: usize = 64;
-/// How long a failed reconcile waits.
+/// How long a failed reconcile waits the first time; then twice as long each time.
 const RETRY: Duration = Duration::from_millis(200);
+/// How long it waits at most.
+const RETRY_MOST: Duration = Duration::from_secs(60);
 
 /// Which controller a key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +67,9 @@ enum Kind {
     Claim,
     Volume,
     Service,
+    Budget,
+    Policy,
+    Quota,
     Roles,
     Events,
 }
@@ -81,6 +91,9 @@ impl Kind {
             "persistentvolumeclaims" => Kind::Claim,
             "persistentvolumes" => Kind::Volume,
             "services" => Kind::Service,
+            disruption::BUDGETS => Kind::Budget,
+            policy::POLICIES => Kind::Policy,
+            quota::QUOTAS => Kind::Quota,
             _ => return None,
         })
     }
@@ -148,6 +161,8 @@ struct Controllers {
     queue: Queue,
     garbage: garbage::Graph,
     events_watched: bool,
+    /// How often each key has failed in a row.
+    failures: HashMap<Key, u32>,
 }
 
 /// Makes what every cluster has, and starts the controllers.
@@ -161,6 +176,7 @@ pub fn start(app: &Arc<App>, stopping: &CancellationToken, tasks: &TaskTracker) 
         queue: Queue::default(),
         garbage: garbage::Graph::default(),
         events_watched: false,
+        failures: HashMap::new(),
     };
     let stopping = stopping.clone();
     let run = async move {
@@ -215,6 +231,7 @@ impl Controllers {
             self.queue.add((kind, object.key.clone()));
         }
         self.queue_controllers(object);
+        self.queue_namespaced(Kind::Quota, quota::QUOTAS, object);
         match &*table.name {
             "pods" => self.pod_changed(change),
             "nodes" => self.nodes_changed(),
@@ -236,6 +253,7 @@ impl Controllers {
                 ));
             }
             "deployments.apps" | "statefulsets.apps" | "daemonsets.apps" | "jobs.batch" => {
+                self.queue_namespaced(Kind::Budget, disruption::BUDGETS, object);
                 self.annotation_changed(change)
             }
             _ => {}
@@ -256,11 +274,24 @@ impl Controllers {
         }
     }
 
+    /// All objects of a table in the namespace of an object look again: there are few of them.
+    fn queue_namespaced(&mut self, kind: Kind, table: &str, object: &Object) {
+        let table = self.app.store.table(table);
+        let Some(namespace) = object.namespace().filter(|_| !table.is_empty()) else {
+            return;
+        };
+        let found = table.list(&format!("{namespace}/"), None, None);
+        for other in found.map(|all| all.objects).unwrap_or_default() {
+            self.queue.add((kind, other.key.clone()));
+        }
+    }
+
     fn pod_changed(&mut self, change: &Change) {
         let object = &change.object;
         let Some(namespace) = object.namespace() else {
             return;
         };
+        self.queue_namespaced(Kind::Budget, disruption::BUDGETS, object);
         for service in service::selecting(&self.app.store, namespace, object) {
             self.queue.add((Kind::Service, service));
         }
@@ -383,6 +414,9 @@ impl Controllers {
             Kind::Claim => volume::reconcile_claim(&cx, key),
             Kind::Volume => volume::reconcile_volume(&cx, key),
             Kind::Service => service::reconcile(&cx, key),
+            Kind::Budget => disruption::reconcile(&cx, key),
+            Kind::Policy => policy::reconcile(&cx, key),
+            Kind::Quota => quota::reconcile(&cx, key),
             Kind::Crd | Kind::Namespace | Kind::Garbage | Kind::Roles | Kind::Events => {
                 Ok(Next::Done)
             }
@@ -394,11 +428,18 @@ impl Controllers {
             let Some(key) = self.queue.pop() else { return };
             let outcome = self.reconcile(&key);
             match outcome {
-                Ok(Next::Done) => {}
-                Ok(Next::After(delay)) => self.queue.add_after(key, delay),
+                Ok(next) => {
+                    self.failures.remove(&key);
+                    if let Next::After(delay) = next {
+                        self.queue.add_after(key, delay);
+                    }
+                }
                 Err(status) => {
                     tracing::debug!(key = ?key, error = %status, "a built-in controller tries again");
-                    self.queue.add_after(key, RETRY);
+                    let failures = self.failures.entry(key.clone()).or_default();
+                    let delay = RETRY * 2u32.pow((*failures).min(16));
+                    *failures += 1;
+                    self.queue.add_after(key, delay.min(RETRY_MOST));
                 }
             }
         }

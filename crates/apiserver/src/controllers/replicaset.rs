@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::workload::{Context, is_active, is_ready, pod_of, until_available};
 use super::{Next, Outcome};
+use crate::status::Status;
 use crate::store::Object;
 use crate::verbs::delete::DeleteOptions;
 use crate::verbs::selector::Selector;
@@ -33,13 +34,30 @@ pub(super) fn reconcile(cx: &Context<'_>, table: &str, key: &str) -> Outcome {
         pods.iter().filter(|(_, pod)| is_active(pod)).collect();
     let wanted = value["spec"]["replicas"].as_i64().unwrap_or(1).max(0) as usize;
     if !object.deleting && active.len() != wanted {
-        scale(cx, &value, &mut active, wanted)?;
+        let failed = scale(cx, &value, &mut active, wanted).err();
+        write_status(cx, table, &object, &value, &pods, failed.as_ref())?;
         // The pods that were made or deleted bring this key back; the status is then counted.
-        if active.len().abs_diff(wanted) > 0 {
-            return write_status(cx, table, &object, &value, &pods).map(|_| Next::Done);
-        }
+        return failed.map_or(Ok(Next::Done), Err);
     }
-    write_status(cx, table, &object, &value, &pods)
+    write_status(cx, table, &object, &value, &pods, None)
+}
+
+/// The conditions of a status: what cannot be made or deleted is said once, until it works again.
+fn conditions(before: &Value, failed: Option<&Status>, more: bool, now: &str) -> Option<Value> {
+    let mut all = before.as_array().cloned().unwrap_or_default();
+    let known = all.iter().any(|known| known["type"] == "ReplicaFailure");
+    match failed {
+        Some(status) if !known => {
+            let reason = if more { "FailedCreate" } else { "FailedDelete" };
+            all.push(json!({
+                "type": "ReplicaFailure", "status": "True", "reason": reason, "message": status.message,
+                "lastTransitionTime": now,
+            }));
+        }
+        None => all.retain(|known| known["type"] != "ReplicaFailure"),
+        Some(_) => {}
+    }
+    (!all.is_empty()).then(|| all.into())
 }
 
 fn scale(
@@ -94,6 +112,7 @@ fn write_status(
     object: &Object,
     value: &Value,
     pods: &[(Arc<Object>, Value)],
+    failed: Option<&Status>,
 ) -> Outcome {
     let min_ready = value["spec"]["minReadySeconds"].as_i64().unwrap_or(0);
     let template = Selector::of_map(&value["spec"]["template"]["metadata"]["labels"]);
@@ -130,8 +149,10 @@ fn write_status(
     if table == "replicasets.apps" {
         status["terminatingReplicas"] = terminating.into();
     }
-    if let Some(conditions) = value["status"].get("conditions") {
-        status["conditions"] = conditions.clone();
+    let more = replicas < value["spec"]["replicas"].as_i64().unwrap_or(1);
+    let found = conditions(&value["status"]["conditions"], failed, more, &cx.now);
+    if let Some(found) = found {
+        status["conditions"] = found;
     }
     if value["status"] != status {
         cx.actor.update(

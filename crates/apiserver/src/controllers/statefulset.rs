@@ -223,7 +223,7 @@ fn create(
     }
     let made = cx.actor.create("pods", namespace, pod)?;
     let message = format!(
-        "create Pod {} in StatefulSet {} successful",
+        "Create Pod {} in StatefulSet {} successful",
         made.name(),
         object.name()
     );

@@ -74,6 +74,11 @@ pub(super) fn reconcile_claim(cx: &Context<'_>, claim_key: &str) -> Outcome {
         .unwrap_or_default()
         .to_owned();
     let Some(volume) = volume_for(cx, &object, &claim, &class_name)? else {
+        if !class_name.is_empty() && cx.app.store.table(CLASSES).get(&class_name).is_none() {
+            let message = format!("storageclass.storage.k8s.io {class_name:?} not found");
+            let component = "persistentvolume-controller";
+            cx.event(&claim, component, "Warning", "ProvisioningFailed", &message);
+        }
         return Ok(Next::Done);
     };
     cx.actor.update(

@@ -1,13 +1,13 @@
 //! What the workload controllers share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{Actor, garbage};
 use crate::app::{App, time_text};
-use crate::random;
 use crate::store::Object;
 use crate::verbs::selector::Selector;
 
@@ -48,13 +48,9 @@ impl<'a> Context<'a> {
         if owner.deleting || selector.is_empty() {
             return found;
         }
-        let prefix = format!("{}/", owner.namespace().unwrap_or_default());
-        let Ok(all) = self.app.store.table(table).list(&prefix, None, None) else {
-            return found;
-        };
-        for orphan in all.objects {
-            let free = !orphan.owners.iter().any(|owner| owner.controls);
-            if free && !orphan.deleting && selector.matches(&orphan) {
+        let namespace = owner.namespace().unwrap_or_default();
+        for orphan in self.graph.free(self.app, table, namespace) {
+            if !orphan.deleting && selector.matches(&orphan) {
                 let reference = reference(owner_value);
                 let adopted = self.actor.update(
                     table,
@@ -76,13 +72,61 @@ impl<'a> Context<'a> {
         found
     }
 
-    /// Records an event about an object.
+    /// The object's name and the time as a number that no earlier event has, so that events sort by their age.
+    fn event_name(&self, name: &str) -> String {
+        static LATEST: AtomicU64 = AtomicU64::new(0);
+        let now = u64::try_from(self.app.now().as_nanosecond()).unwrap_or_default();
+        let before = LATEST.fetch_max(now, Ordering::Relaxed);
+        let unique = if before < now {
+            now
+        } else {
+            LATEST.fetch_add(1, Ordering::Relaxed) + 1
+        };
+        format!("{name}.{unique:x}")
+    }
+
+    /// The event that says the same of an object.
+    fn known_event(&self, about: &Value, reason: &str, message: &str) -> Option<Arc<Object>> {
+        let namespace = about["metadata"]["namespace"].as_str().unwrap_or("default");
+        let name = about["metadata"]["name"].as_str().unwrap_or_default();
+        let known = self.app.store.table("events");
+        let known = known
+            .list(&format!("{namespace}/{name}."), None, None)
+            .ok()?;
+        known.objects.into_iter().find(|event| {
+            event.json().contains(reason) && {
+                let event = event.value();
+                event["reason"] == reason
+                    && event["message"] == message
+                    && event["involvedObject"]["uid"] == about["metadata"]["uid"]
+            }
+        })
+    }
+
+    /// Records an event about an object; the same event again is counted.
     pub fn event(&self, about: &Value, component: &str, kind: &str, reason: &str, message: &str) {
         let metadata = &about["metadata"];
         let namespace = metadata["namespace"].as_str().unwrap_or("default");
         let name = metadata["name"].as_str().unwrap_or_default();
+        if let Some(known) = self.known_event(about, reason, message) {
+            let counted = self.actor.update(
+                "events",
+                Some(namespace),
+                known.name(),
+                "",
+                &|event: &mut Value| {
+                    event["count"] = (event["count"].as_i64().unwrap_or(1) + 1).into();
+                    event["lastTimestamp"] = self.now.as_str().into();
+                    Ok(())
+                },
+            );
+            if let Err(error) = counted {
+                tracing::debug!(%error, "cannot count an event");
+            }
+            return;
+        }
         let event = json!({
-            "metadata": {"name": format!("{name}.{}", random::token().split_at(16).0), "namespace": namespace},
+            "metadata": {"name": self.event_name(name), "namespace": namespace},
             "involvedObject": {
                 "apiVersion": about["apiVersion"], "kind": about["kind"], "name": name,
                 "namespace": metadata["namespace"], "resourceVersion": metadata["resourceVersion"],

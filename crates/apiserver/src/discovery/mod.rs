@@ -1,6 +1,7 @@
 //! What the server has: versions, groups, resources, health.
 
 mod documents;
+mod gnostic;
 mod openapi;
 
 use http::header::{
@@ -38,7 +39,10 @@ pub fn answer(
     let index = app.registry.index();
     match parts.as_slice() {
         ["healthz" | "livez" | "readyz", ..] => respond::text(200, "ok"),
-        ["version"] => json(documents::version()),
+        ["version"] => {
+            let text = serde_json::to_string_pretty(&documents::version());
+            respond::document(200, text.unwrap_or_default(), wanted)
+        }
         ["api"] | ["apis"] => {
             let core = parts == ["api"];
             if let Some(version) = aggregated(accept) {
@@ -87,10 +91,13 @@ pub fn answer(
                 && !accept.contains("json")
                 && !accept.contains("*/*") =>
         {
-            respond::status(
-                &Status::not_acceptable("OpenAPI v2 is served as JSON only"),
-                wanted,
-            )
+            let mut found = openapi::v2(&index);
+            let value = serde_json::from_slice(&found.text).unwrap_or_default();
+            found.text = gnostic::encode(&value).into();
+            let mut response = document(&found, None, path, headers, wanted);
+            let kind = HeaderValue::from_static(gnostic::MEDIA_TYPE);
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            response
         }
         ["openapi", "v2"] => document(&openapi::v2(&index), None, path, headers, wanted),
         [""] | [] => json(documents::paths(&index)),

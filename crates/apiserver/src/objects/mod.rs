@@ -18,7 +18,7 @@ use crate::registry::Resource;
 
 pub use sluice_schema::patch::PatchType;
 pub use sluice_schema::read::{Body, FieldValidation};
-pub use write::{Force, apply, change, create, finalize, patch, read, replace, track};
+pub use write::{Force, apply, change, create, finalize, patch, read, replace, reread, track};
 
 /// Whether a request changes anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

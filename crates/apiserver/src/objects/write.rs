@@ -71,7 +71,21 @@ impl Hooks for Server<'_, '_> {
     }
 
     fn admit(&mut self, object: &mut Value, old: Option<&Value>) -> Result<(), Failure> {
-        Ok(admission::admit(self.write, object, old)?)
+        Ok(admission::admit(
+            self.write,
+            object,
+            old,
+            &mut self.warnings,
+        )?)
+    }
+
+    fn check(&mut self, object: &Value, old: Option<&Value>) -> Result<(), Failure> {
+        Ok(admission::check(
+            self.write,
+            object,
+            old,
+            &mut self.warnings,
+        )?)
     }
 
     fn allocate(&mut self, object: &mut Value, old: Option<&Value>) -> Result<(), Failure> {
@@ -139,6 +153,18 @@ pub fn read(write: &mut Write<'_>, body: Body<'_>) -> Result<Value> {
     let found = kind.rules().read(body, write.validation)?;
     write.warnings.extend(found.warnings);
     Ok(found.object)
+}
+
+/// The typed form of a document that a webhook has changed, with its defaults.
+///
+/// # Errors
+/// Why it is no object of the kind.
+pub fn reread(resource: &crate::registry::Resource, document: Value) -> Result<Value, String> {
+    let Some(kind) = Typed::of(resource) else {
+        return Ok(document);
+    };
+    let decoded = kind.rules().reread(document, true)?;
+    Ok(decoded.object)
 }
 
 /// Records in `managedFields` who made an object that is not stored.

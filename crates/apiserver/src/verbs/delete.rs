@@ -6,9 +6,9 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::selector::Selector;
-use crate::admission::IMMORTAL;
+use crate::admission::{self, IMMORTAL};
 use crate::app::time_text;
-use crate::objects::{DryRun, Write, meta};
+use crate::objects::{DryRun, Write, convert, meta};
 use crate::status::{Result, Status};
 use crate::store::{Expect, Object, key};
 
@@ -32,6 +32,8 @@ pub struct DeleteOptions {
     pub uid: Option<String>,
     /// `preconditions.resourceVersion`.
     pub version: Option<String>,
+    /// `dryRun`.
+    pub dry_run: Vec<String>,
     /// `propagationPolicy` or what `orphanDependents` means.
     pub propagation: Option<Propagation>,
 }
@@ -47,6 +49,12 @@ impl DeleteOptions {
             grace: value["gracePeriodSeconds"].as_i64(),
             uid: text(&value["preconditions"]["uid"]),
             version: text(&value["preconditions"]["resourceVersion"]),
+            dry_run: value["dryRun"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|value| text(value).unwrap_or_default())
+                .collect(),
             propagation: None,
         };
         if let Some(policy) = value["propagationPolicy"].as_str() {
@@ -126,6 +134,15 @@ pub fn delete(write: &mut Write<'_>, options: &DeleteOptions) -> Result<Deleted>
         };
         check_preconditions(write, options, &current)?;
         let before = current.value();
+        let mut warnings = Vec::new();
+        admission::check_delete(
+            write,
+            &convert::from_storage(resource, &current),
+            &mut warnings,
+        )?;
+        for warning in warnings {
+            write.warn(warning);
+        }
         let propagation = options
             .propagation
             .unwrap_or_else(|| default_propagation(table_name, &before));

@@ -115,11 +115,13 @@ impl Call {
         }
     }
 
-    fn dry_run(&self) -> Result<DryRun> {
+    /// Whether nothing is to be stored, by the query or the `dryRun` of delete options.
+    fn dry_run(&self, options: &[String]) -> Result<DryRun> {
         let values: Vec<&str> = self
             .query
             .all("dryRun")
             .iter()
+            .chain(options)
             .map(String::as_str)
             .filter(|v| !v.is_empty())
             .collect();
@@ -178,7 +180,7 @@ impl Call {
             subresource: self.subresource(),
             manager,
             user: &self.user,
-            dry_run: self.dry_run()?,
+            dry_run: self.dry_run(&[])?,
             validation: self.validation()?,
             warnings: Vec::new(),
         })
@@ -256,6 +258,7 @@ pub fn run(app: &App, call: &Call) -> Result<Done> {
             let options = delete_options(call)?;
             let manager = call.manager()?;
             let mut write = call.write(app, &manager)?;
+            write.dry_run = call.dry_run(&options.dry_run)?;
             let outcome = match delete::delete(&mut write, &options)? {
                 Deleted::Gone(object) if !delete::returns_object(&resource.table.name) => {
                     Outcome::Value(200, delete::success(&write, &object))
@@ -274,6 +277,7 @@ pub fn run(app: &App, call: &Call) -> Result<Done> {
             let options = delete_options(call)?;
             let manager = call.manager()?;
             let mut write = call.write(app, &manager)?;
+            write.dry_run = call.dry_run(&options.dry_run)?;
             let objects = delete::delete_collection(&mut write, &call.selector()?, &options)?;
             let version = app.store.latest();
             let listed = read::Listed {

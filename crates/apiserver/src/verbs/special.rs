@@ -247,6 +247,7 @@ fn evict(app: &App, call: &Call) -> Result<Done> {
     let manager = call.manager()?;
     let mut write = call.write(app, &manager)?;
     write.subresource = "";
+    crate::controllers::permit_eviction(app, write.namespace, write.name, write.dry_run)?;
     delete::delete(&mut write, &options)?;
     value(
         201,

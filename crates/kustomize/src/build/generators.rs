@@ -32,6 +32,7 @@ impl<'o> Builder<'o> {
             })?;
         }
         let plugins = self.generator_plugins(layer)?;
+        let mut problems: Vec<Result<()>> = Vec::new();
         for (kind, args) in config_maps.chain(secrets) {
             let origin = Arc::new(Origin {
                 file: layer.file.clone(),
@@ -40,11 +41,17 @@ impl<'o> Builder<'o> {
                 generator: Some(format!("{kind} {}", args.name)),
             });
             let options = generate::merge_options(global, args.options);
-            let mut made = generate::generate(&args, options.as_ref(), &layer.loader, origin)?;
-            made.notes.origin = self.built_in_maker(layer, kind);
-            self.absorb_generated(made, &mut accumulator.objects)
-                .map_err(|error| format!("merging from generator {kind}: {error}"))?;
+            let made = generate::generate(&args, options.as_ref(), &layer.loader, origin);
+            let absorbed = made.and_then(|mut made| {
+                made.notes.origin = self.built_in_maker(layer, kind);
+                self.absorb_generated(made, &mut accumulator.objects)
+                    .map_err(|error| format!("merging from generator {kind}: {error}"))
+            });
+            if absorbed.is_err() {
+                problems.push(absorbed);
+            }
         }
+        self.all_or_first_error(problems, &layer.file)?;
         for chart in &kustomization.helm_charts {
             let resources =
                 self.inflate_chart(layer, chart, kustomization.helm_globals.as_ref())?;
@@ -175,13 +182,14 @@ impl<'o> Builder<'o> {
         made.previous = std::mem::take(&mut old.previous);
         made.prefixes = std::mem::take(&mut old.prefixes);
         made.suffixes = std::mem::take(&mut old.suffixes);
-        made.behavior = old.behavior;
-        if old.notes.origin.is_some() {
+        let asked = std::mem::replace(&mut made.behavior, old.behavior);
+        if old.notes.origin.is_some() && asked != Behavior::Replace {
             made.notes = std::mem::take(&mut old.notes);
         }
         made.variables = std::mem::take(&mut old.variables);
+        let before = old.current_id(schema);
         *old = made;
-        objects.touch();
+        objects.changed(at, &before, schema);
         Ok(())
     }
 }

@@ -223,6 +223,7 @@ impl<'o> Builder<'o> {
         })?;
         let file = layer.loader.absolute(path);
         let maker = self.maker_of_file(layer, path, &file);
+        let mut own = ResMap::new();
         for found in found {
             let origin = Origin {
                 file: file.clone(),
@@ -232,6 +233,10 @@ impl<'o> Builder<'o> {
             };
             let mut resource = Resource::new(found.root, Arc::new(origin));
             resource.notes.origin.clone_from(&maker);
+            own.append(resource, &self.schema)
+                .map_err(|error| FileError::Other(describe(&error)))?;
+        }
+        for resource in own.resources {
             accumulator
                 .objects
                 .append(resource, &self.schema)

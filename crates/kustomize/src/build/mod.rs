@@ -64,6 +64,7 @@ impl Accumulator {
 
     /// Takes over what a child layer has.
     fn absorb(&mut self, child: Accumulator, schema: &Schema) -> Result<()> {
+        self.objects.allowance.absorb(&child.objects.allowance);
         for resource in child.objects.resources {
             self.objects.append(resource, schema)?;
         }
@@ -188,10 +189,36 @@ impl<'o> Builder<'o> {
         self.finish(resources, managed)
     }
 
+    /// All parts, or the first problem; the others are told beside it.
+    fn all_or_first_error<T>(&mut self, parts: Vec<Result<T>>, file: &str) -> Result<Vec<T>> {
+        let mut good = Vec::with_capacity(parts.len());
+        let mut first = None;
+        for part in parts {
+            match part {
+                Ok(part) => good.push(part),
+                Err(error) if first.is_none() => first = Some(error),
+                Err(error) => {
+                    let place = Place {
+                        file: file.to_owned(),
+                        line: None,
+                    };
+                    self.errors.push(Error::new(error, Some(place)));
+                }
+            }
+        }
+        match first {
+            None => Ok(good),
+            Some(error) => Err(error),
+        }
+    }
+
     /// Objects that serve the build only are not printed.
     fn drop_local_config(&self, objects: &mut ResMap) -> Result<()> {
         for resource in &objects.resources {
             read::check_identity(&resource.root).map_err(|_| output::identity_problem(resource))?;
+            if resource.root.get("kind").is_some_and(Node::is_null) {
+                return Err("ERROR node-referrerOriginal 'Kind' mismatch '' != 'null'".to_owned());
+            }
         }
         objects.resources.retain(|resource| {
             resource

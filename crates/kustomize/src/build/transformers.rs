@@ -9,7 +9,8 @@ impl<'o> Builder<'o> {
         accumulator: &mut Accumulator,
     ) -> Result<()> {
         let mut steps: Vec<(Transformer, Option<Arc<Maker>>)> = Vec::new();
-        for transformer in self.built_in_transformers(layer, &accumulator.config)? {
+        let built_in = self.built_in_transformers(layer, &accumulator.config);
+        for transformer in self.all_or_first_error(built_in, &layer.file)? {
             let maker = self.built_in_maker(layer, transformer.kind());
             steps.push((transformer, maker));
         }
@@ -25,28 +26,26 @@ impl<'o> Builder<'o> {
     }
 
     /// The transformations that the fields of a kustomization ask for, in
-    /// kustomize's order.
+    /// kustomize's order, or what is wrong with each of them.
     fn built_in_transformers(
         &self,
         layer: &Layer<'o>,
         config: &Config,
-    ) -> Result<Vec<Transformer>> {
+    ) -> Vec<Result<Transformer>> {
         let kustomization = &layer.kustomization;
         let limits = &self.options.limits;
         let mut out = Vec::new();
         if !kustomization.patches_strategic_merge.is_empty() {
             let entries = &kustomization.patches_strategic_merge;
-            let step =
-                StrategicMerge::new(entries, "", &layer.loader, limits).map_err(|error| {
-                    let list: Vec<Value> =
-                        entries.iter().map(|e| Value::from(e.as_str())).collect();
-                    trouble(
-                        "PatchStrategicMergeTransformer",
-                        &serde_json::json!({ "paths": list }),
-                        &error,
-                    )
-                })?;
-            out.push(Transformer::StrategicMerge(step));
+            let step = StrategicMerge::new(entries, "", &layer.loader, limits).map_err(|error| {
+                let list: Vec<Value> = entries.iter().map(|e| Value::from(e.as_str())).collect();
+                trouble(
+                    "PatchStrategicMergeTransformer",
+                    &serde_json::json!({ "paths": list }),
+                    &error,
+                )
+            });
+            out.push(step.map(Transformer::StrategicMerge));
         }
         for args in &kustomization.patches {
             let value = args
@@ -54,37 +53,40 @@ impl<'o> Builder<'o> {
                 .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
             let text = sluice_yaml::to_string(&value).unwrap_or_default();
             let step = Patch::new(args, &text, &layer.loader, limits)
-                .map_err(|error| trouble("PatchTransformer", &value, &error))?;
-            out.push(Transformer::Patch(Box::new(step)));
+                .map_err(|error| trouble("PatchTransformer", &value, &error));
+            out.push(step.map(|step| Transformer::Patch(Box::new(step))));
         }
         if !kustomization.namespace.is_empty() {
-            out.push(Transformer::Namespace(Namespace::new(
+            out.push(Ok(Transformer::Namespace(Namespace::new(
                 &kustomization.namespace,
                 &config.namespace,
                 false,
                 SubjectMode::DefaultOnly,
-            )));
+            ))));
         }
         if !kustomization.name_prefix.is_empty() {
-            out.push(Transformer::Affix(Affix {
+            out.push(Ok(Transformer::Affix(Affix {
                 side: Side::Prefix,
                 text: kustomization.name_prefix.clone(),
                 specs: Specs::new(&config.name_prefix),
-            }));
+            })));
         }
         if !kustomization.name_suffix.is_empty() {
-            out.push(Transformer::Affix(Affix {
+            out.push(Ok(Transformer::Affix(Affix {
                 side: Side::Suffix,
                 text: kustomization.name_suffix.clone(),
                 specs: Specs::new(&config.name_suffix),
-            }));
+            })));
         }
-        self.label_transformers(kustomization, config, &mut out)?;
+        match self.label_transformers(kustomization, config) {
+            Ok(labels) => out.extend(labels.into_iter().map(Ok)),
+            Err(error) => out.push(Err(error)),
+        }
         if !kustomization.common_annotations.is_empty() {
-            out.push(Transformer::Annotations(Annotations {
+            out.push(Ok(Transformer::Annotations(Annotations {
                 pairs: kustomization.common_annotations.clone(),
                 specs: Specs::new(&config.common_annotations),
-            }));
+            })));
         }
         for args in &kustomization.patches_json6902 {
             let step = JsonPatch::new(args, &layer.loader, limits).map_err(|error| {
@@ -97,20 +99,18 @@ impl<'o> Builder<'o> {
                     map.insert("jsonOp".to_owned(), patch);
                 }
                 trouble("PatchJson6902Transformer", &value, &error)
-            })?;
-            out.push(Transformer::JsonPatch(step));
+            });
+            out.push(step.map(Transformer::JsonPatch));
         }
         for replica in &kustomization.replicas {
-            out.push(Transformer::Replicas(Replicas {
+            out.push(Ok(Transformer::Replicas(Replicas {
                 replica: replica.clone(),
                 specs: Specs::new(&config.replicas),
-            }));
+            })));
         }
         for image in &kustomization.images {
-            out.push(Transformer::Images(Images::new(
-                image,
-                Specs::new(&config.images),
-            )?));
+            let step = Images::new(image, Specs::new(&config.images));
+            out.push(step.map(Transformer::Images));
         }
         if !kustomization.replacements.is_empty() {
             // An empty list is left out of the plugin's configuration.
@@ -125,20 +125,20 @@ impl<'o> Builder<'o> {
                         &crate::plugins::show_replacements(&kustomization.replacements),
                         &error,
                     )
-                })?;
-            out.push(Transformer::Replacements(list));
+                });
+            out.push(list.map(Transformer::Replacements));
         }
-        Ok(out)
+        out
     }
 
     fn label_transformers(
         &self,
         kustomization: &Kustomization,
         config: &Config,
-        out: &mut Vec<Transformer>,
-    ) -> Result<()> {
+    ) -> Result<Vec<Transformer>> {
+        let mut out = Vec::new();
         if kustomization.labels.is_empty() && kustomization.common_labels.is_empty() {
-            return Ok(());
+            return Ok(out);
         }
         for label in &kustomization.labels {
             let mut specs: Vec<_> = label
@@ -169,7 +169,7 @@ impl<'o> Builder<'o> {
             pairs: kustomization.common_labels.clone(),
             specs: Specs::new(&config.common_labels),
         }));
-        Ok(())
+        Ok(out)
     }
 }
 

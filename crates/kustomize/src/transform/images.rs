@@ -23,6 +23,14 @@ impl Images {
     /// # Errors
     /// The name of the image is not a regular expression.
     pub(crate) fn new(image: &Image, specs: Specs) -> Result<Self, String> {
+        for text in [
+            &image.new_name,
+            &image.new_tag,
+            &image.tag_suffix,
+            &image.digest,
+        ] {
+            crate::growth::check_name(text, "a part of an image")?;
+        }
         let pattern = regex(&format!(
             "^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$",
             image.name

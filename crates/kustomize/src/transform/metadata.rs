@@ -44,6 +44,10 @@ fn set_pairs(
     if pairs.is_empty() {
         return Ok(());
     }
+    let size: usize = pairs
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
     let mut by_kind: HashMap<Gvk, Arc<Vec<(bool, Path)>>> = HashMap::new();
     for resource in &mut objects.resources {
         let gvk = resource.gvk();
@@ -82,6 +86,7 @@ fn set_pairs(
             };
             walk(&mut resource.root, path, create, &id, |node| match node {
                 Node::Map(map) => {
+                    objects.allowance.spend(size)?;
                     for (share, (key, value)) in (first..).zip(pairs) {
                         match set_entry(map, key, value, share) {
                             Entry::Added => added += 1,

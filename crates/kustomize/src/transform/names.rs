@@ -32,6 +32,7 @@ fn is_skipped(id: &ResId) -> bool {
 
 impl Affix {
     pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
+        crate::growth::check_name(&self.text, "a prefix or suffix")?;
         for resource in &mut objects.resources {
             let original = resource.original_id(schema);
             if is_skipped(&original) {

@@ -51,6 +51,7 @@ impl Namespace {
         if self.namespace.is_empty() {
             return Ok(());
         }
+        crate::growth::check_name(&self.namespace, "a namespace")?;
         // How many objects have an id; checked after each change, in which
         // the objects to come still count with their old ids.
         let mut counts = std::collections::HashMap::new();

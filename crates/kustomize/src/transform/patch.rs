@@ -1,5 +1,6 @@
 //! Patches: strategic merge and JSON.
 
+use crate::growth::{Allowance, weight_of_map};
 use crate::id::ResId;
 use crate::jsonpatch::{self, Operation};
 use crate::kustomization;
@@ -34,9 +35,16 @@ impl MergePatch {
         schema.id(gvk, metadata("name"), metadata("namespace"))
     }
 
-    /// Patches one object, which may be empty afterwards.
-    fn apply(&self, resource: &mut Resource, schema: &Schema) -> Result<(), String> {
-        self.apply_root(&self.root, resource, schema)
+    /// Patches one object, of which nothing may be left.
+    fn apply_at(&self, at: usize, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
+        objects.allowance.spend(weight_of_map(&self.root))?;
+        let before = objects.resources[at].current_id(schema);
+        self.apply_root(&self.root, &mut objects.resources[at], schema)?;
+        if self.may_rename() {
+            objects.touch();
+        }
+        objects.changed(at, &before, schema);
+        Ok(())
     }
 
     /// Patches an object whatever id the patch has.
@@ -196,13 +204,7 @@ impl StrategicMerge {
     pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
         for patch in &self.patches {
             let at = objects.by_id(&patch.id(schema), schema)?;
-            patch.apply(&mut objects.resources[at], schema)?;
-            if objects.resources[at].is_empty() {
-                objects.resources.remove(at);
-                objects.touch();
-            } else if patch.may_rename() {
-                objects.touch();
-            }
+            patch.apply_at(at, objects, schema)?;
         }
         Ok(())
     }
@@ -229,8 +231,20 @@ impl Target {
         }
     }
 
-    fn get(&self) -> Result<&Compiled, String> {
-        self.selector.as_ref().map_err(Clone::clone)
+    /// The objects that it selects.
+    fn select(&self, objects: &mut ResMap, schema: &Schema) -> Result<Vec<usize>, String> {
+        let selector = self.selector.as_ref().map_err(Clone::clone)?;
+        objects.select(selector, schema)
+    }
+
+    /// As [`Target::select`], for a merge, which says what it looked for.
+    fn find(&self, objects: &mut ResMap, schema: &Schema) -> Result<Vec<usize>, String> {
+        self.select(objects, schema).map_err(|error| {
+            format!(
+                "unable to find patch target {} in `resources`: {error}",
+                crate::output::go_quote(&self.shown)
+            )
+        })
     }
 }
 
@@ -319,13 +333,7 @@ impl Patch {
                         self.source
                     ));
                 };
-                let selector = target.get().map_err(|error| {
-                    format!(
-                        "unable to find patch target {} in `resources`: {error}",
-                        crate::output::go_quote(&target.shown)
-                    )
-                })?;
-                merge_selected(patch, selector, objects, schema)
+                merge_selected(patch, target, objects, schema)
             }
             (Body::Merge(patches), None) => merge_by_id(patches, objects, schema),
             (Body::Json(operations), _) if operations.is_empty() => Ok(()),
@@ -334,7 +342,7 @@ impl Patch {
                 self.source
             )),
             (Body::Json(operations), Some(target)) => {
-                patch_selected(operations, target.get()?, objects, schema)
+                patch_selected(operations, target, objects, schema)
             }
         }
     }
@@ -342,16 +350,20 @@ impl Patch {
 
 fn merge_selected(
     patch: &MergePatch,
-    target: &Compiled,
+    target: &Target,
     objects: &mut ResMap,
     schema: &Schema,
 ) -> Result<(), String> {
-    let selected = objects.select(target, schema);
+    let selected = target.find(objects, schema)?;
     if selected.is_empty() {
         return Ok(());
     }
+    let size = weight_of_map(&patch.root);
     for at in selected {
+        objects.allowance.spend(size)?;
+        let before = objects.resources[at].current_id(schema);
         patch.apply_to_any(&mut objects.resources[at], schema)?;
+        objects.changed(at, &before, schema);
     }
     objects.drop_empty();
     if patch.may_rename() {
@@ -370,36 +382,32 @@ fn merge_by_id(
         let at = objects.by_id(&id, schema).map_err(|error| {
             format!("no resource matches strategic merge patch \"{id}\": {error}")
         })?;
-        patch.apply(&mut objects.resources[at], schema)?;
-        if objects.resources[at].is_empty() {
-            objects.resources.remove(at);
-            objects.touch();
-        } else if patch.may_rename() {
-            objects.touch();
-        }
+        patch.apply_at(at, objects, schema)?;
     }
     Ok(())
 }
 
 fn patch_selected(
     operations: &[Operation],
-    target: &Compiled,
+    target: &Target,
     objects: &mut ResMap,
     schema: &Schema,
 ) -> Result<(), String> {
-    for at in objects.select(target, schema) {
+    for at in target.select(objects, schema)? {
         let resource = &mut objects.resources[at];
         resource.record_id(schema);
         let before = resource.current_id(schema);
-        apply_json(operations, resource)?;
-        if resource.current_id(schema) != before {
-            objects.touch();
-        }
+        apply_json(operations, resource, &mut objects.allowance)?;
+        objects.changed(at, &before, schema);
     }
     Ok(())
 }
 
-fn apply_json(operations: &[Operation], resource: &mut Resource) -> Result<(), String> {
+fn apply_json(
+    operations: &[Operation],
+    resource: &mut Resource,
+    allowance: &mut Allowance,
+) -> Result<(), String> {
     // What is recorded of an object are annotations to kustomize, so that
     // there is a map for the patch to add to.
     if resource.has_records()
@@ -410,7 +418,7 @@ fn apply_json(operations: &[Operation], resource: &mut Resource) -> Result<(), S
     let root = std::mem::take(&mut resource.root);
     let mut value = Node::Map(root).to_json()?;
     jsonpatch::lose_precision(&mut value);
-    jsonpatch::apply(&mut value, operations)?;
+    jsonpatch::apply(&mut value, operations, allowance)?;
     jsonpatch::lose_precision(&mut value);
     if jsonpatch::replaces_annotations(operations) {
         resource.notes = Default::default();
@@ -466,12 +474,21 @@ impl JsonPatch {
                 text
             }
         };
-        let operations = jsonpatch::parse(&text, limits)
-            .map_err(|error| format!("decoding {}: {error}", as_json(&text, limits)))?;
+        let operations = jsonpatch::parse(&text, limits).map_err(|error| {
+            // YAML that cannot become JSON is told without its text.
+            if !text.starts_with('[') && as_json(&text, limits).is_none() {
+                return error;
+            }
+            let shown = match text.starts_with('[') {
+                true => text.clone(),
+                false => as_json(&text, limits).unwrap_or_default(),
+            };
+            format!("decoding {shown}: {error}")
+        })?;
         if operations.is_empty() {
             return Err(format!(
                 "patch appears to be empty; file={}, JsonOp={}",
-                args.path, args.patch
+                args.path, text
             ));
         }
         Ok(JsonPatch {
@@ -481,16 +498,20 @@ impl JsonPatch {
     }
 
     pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
-        for at in objects.select(self.target.get()?, schema) {
-            apply_json(&self.operations, &mut objects.resources[at])?;
+        for at in self.target.select(objects, schema)? {
+            let before = objects.resources[at].current_id(schema);
+            apply_json(
+                &self.operations,
+                &mut objects.resources[at],
+                &mut objects.allowance,
+            )?;
+            objects.changed(at, &before, schema);
         }
-        objects.touch();
         Ok(())
     }
 }
 
-fn as_json(text: &str, limits: &Limits) -> String {
-    sluice_yaml::from_str_with(text, sluice_yaml::Dialect::Sigs, limits)
-        .map(|value| value.to_string())
-        .unwrap_or_else(|_| text.to_owned())
+fn as_json(text: &str, limits: &Limits) -> Option<String> {
+    let value = sluice_yaml::from_str_with(text, sluice_yaml::Dialect::Sigs, limits).ok()?;
+    Some(value.to_string())
 }

@@ -17,17 +17,8 @@ impl Replicas {
     pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
         let mut found = false;
         let count = self.replica.count.to_string();
-        for at in 0..objects.resources.len() {
+        for at in objects.named(&self.replica.name, schema) {
             let resource = &mut objects.resources[at];
-            // Most objects have never had the name.
-            if resource.name() != self.replica.name
-                && resource
-                    .previous
-                    .iter()
-                    .all(|id| id.name != self.replica.name)
-            {
-                continue;
-            }
             let ids = resource.all_ids(schema);
             let gvk = resource.gvk();
             let id = resource.current_id(schema);

@@ -25,7 +25,7 @@ impl ValueAdd {
     pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
         for target in &self.targets {
             let selected = match &target.selector {
-                Some(selector) => objects.select(selector, schema),
+                Some(selector) => objects.select(selector, schema)?,
                 None => (0..objects.resources.len()).collect(),
             };
             let path = Path::parse(&target.field_path);
@@ -72,6 +72,9 @@ fn insert(path: &str, value: &str, position: usize) -> String {
         Some(rest) => ("/", rest),
         None => ("", path),
     };
+    if path.is_empty() {
+        return value.to_owned();
+    }
     let mut parts: Vec<&str> = rest.split('/').collect();
     let at = (position - 1).min(parts.len());
     parts.insert(at, value);

@@ -1,6 +1,8 @@
 //! admissionregistration.k8s.io: webhooks and policies.
 
 use serde_json::Value;
+use sluice_cel::Type;
+use sluice_cel::rules::{Expression, object_type};
 
 use super::meta::{self, validate_selector};
 use super::tools::{Errors, Path, check, count, has, int, items, text};
@@ -25,6 +27,103 @@ pub(super) const POLICY: Rules = Rules {
     unconditional_update: false,
     ..Rules::COMMON
 };
+
+pub(super) const VALIDATING_POLICY: Rules = Rules {
+    validate: |object, errors| validate_policy(object, errors),
+    validate_update: |new, old, errors| {
+        let _ = old;
+        meta::validate(new, false, super::NameRule::Subdomain, errors);
+        validate_policy(new, errors);
+    },
+    ..POLICY
+};
+
+/// A ValidatingAdmissionPolicy: what it is about, and its expressions.
+fn validate_policy(object: &Value, errors: &mut Errors) {
+    let (spec, path) = (&object["spec"], Path::new("spec"));
+    let constraints = path.child("matchConstraints");
+    if !has(&spec["matchConstraints"]) {
+        errors.push(FieldError::required(&constraints, ""));
+    } else {
+        let rules = constraints.child("resourceRules");
+        if items(&spec["matchConstraints"]["resourceRules"]).is_empty() {
+            errors.push(FieldError::required(&rules, ""));
+        }
+        validate_rules(&spec["matchConstraints"]["resourceRules"], &rules, errors);
+    }
+    if items(&spec["validations"]).is_empty() && items(&spec["auditAnnotations"]).is_empty() {
+        let why = "validations or auditAnnotations must be specified";
+        errors.push(FieldError::required(path.child("validations"), why));
+    }
+    let mut variables: Vec<(String, Type)> = Vec::new();
+    for (at, variable) in items(&spec["variables"]).iter().enumerate() {
+        let path = path.child("variables").index(at);
+        let found = expression(&variable["expression"], &variables, &path, errors);
+        variables.push((
+            text(&variable["name"]).to_owned(),
+            found.unwrap_or(Type::Dyn),
+        ));
+    }
+    for (list, name, is_condition) in [
+        ("matchConditions", "expression", true),
+        ("validations", "expression", true),
+        ("validations", "messageExpression", false),
+    ] {
+        let seen = if list == "validations" {
+            variables.as_slice()
+        } else {
+            &[]
+        };
+        for (at, holder) in items(&spec[list]).iter().enumerate() {
+            if !has(&holder[name]) {
+                continue;
+            }
+            let path = path.child(list).index(at).child(name);
+            let wanted = if is_condition {
+                Type::Bool
+            } else {
+                Type::String
+            };
+            match expression(&holder[name], seen, &path, errors) {
+                Some(found) if found != wanted && found != Type::Dyn => {
+                    let why = format!("must evaluate to {wanted} but got {found}");
+                    errors.push(FieldError::invalid(&path, &holder[name], &why));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The type of an expression of a policy that sees these variables of it.
+fn expression(
+    source: &Value,
+    variables: &[(String, Type)],
+    path: &Path,
+    errors: &mut Errors,
+) -> Option<Type> {
+    let inputs = [
+        "object",
+        "oldObject",
+        "request",
+        "params",
+        "namespaceObject",
+    ];
+    let mut scope: Vec<(&str, Type)> = inputs.iter().map(|name| (*name, Type::Dyn)).collect();
+    scope.push(("authorizer", Type::Dyn));
+    scope.push((
+        "variables",
+        object_type("variables", variables.iter().cloned()),
+    ));
+    match Expression::compile(text(source), &scope) {
+        Ok(found) => Some(found.result().clone()),
+        Err(why) => {
+            let why = format!("compilation failed: {why}");
+            errors.push(FieldError::invalid(path, source, &why));
+            None
+        }
+    }
+}
 
 fn validate_webhooks(object: &Value, errors: &mut Errors) {
     let mut seen: Vec<&str> = Vec::new();

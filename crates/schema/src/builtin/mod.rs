@@ -152,6 +152,9 @@ fn rules(group: &str, kind: &str) -> Rules {
             "admissionregistration.k8s.io",
             "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
         ) => admissionregistration::WEBHOOKS,
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
+            admissionregistration::VALIDATING_POLICY
+        }
         ("admissionregistration.k8s.io", _) => admissionregistration::POLICY,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => crd::CUSTOM_RESOURCE_DEFINITION,
         ("apiregistration.k8s.io", "APIService") => crd::API_SERVICE,

@@ -14,7 +14,8 @@ pub fn validate_definition(object: &Value, old: Option<&Value>) -> Vec<FieldErro
     let (spec, path) = (&object["spec"], Path::new("spec"));
     let names = &spec["names"];
     let expected = format!("{}.{}", text(&names["plural"]), text(&spec["group"]));
-    if text(&object["metadata"]["name"]) != expected {
+    // An update is only told that the name is fixed.
+    if old.is_none() && text(&object["metadata"]["name"]) != expected {
         let why = "must be spec.names.plural+\".\"+spec.group";
         errors.push(FieldError::invalid(
             "metadata.name",

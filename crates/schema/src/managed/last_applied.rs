@@ -44,12 +44,14 @@ pub(super) fn refresh_annotation(object: &mut Value, patch: &Value) {
         return;
     }
     let mut applied = patch.clone();
-    if let Some(annotations) = applied["metadata"]["annotations"].as_object_mut() {
+    if let Some(metadata) = applied["metadata"].as_object_mut()
+        && let Some(annotations) = metadata
+            .get_mut("annotations")
+            .and_then(Value::as_object_mut)
+    {
         annotations.remove(ANNOTATION);
         if annotations.is_empty() {
-            applied["metadata"]
-                .as_object_mut()
-                .map(|metadata| metadata.remove("annotations"));
+            metadata.remove("annotations");
         }
     }
     let text = format!("{applied}\n");

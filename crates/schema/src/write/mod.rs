@@ -101,6 +101,14 @@ pub trait Hooks {
         Ok(())
     }
 
+    /// Validating admission: of an object that is valid otherwise. `old` is None for a new object.
+    ///
+    /// # Errors
+    /// What refuses the request.
+    fn check(&mut self, _object: &Value, _old: Option<&Value>) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Gives out what only the server can, such as cluster IPs. Before validation.
     ///
     /// # Errors
@@ -219,6 +227,7 @@ impl Write<'_> {
         let errors = self.resource.validate_create(&object);
         self.refuse(&object, &errors)?;
         warn_all(hooks, self.resource.warnings(&object, None));
+        hooks.check(&object, None)?;
         metadata::remove_blank(&mut object);
         self.resource.store_form(&mut object);
         Ok(Written {
@@ -346,6 +355,7 @@ impl Write<'_> {
         warn_all(hooks, warnings);
         self.refuse(&object, &errors)?;
         warn_all(hooks, self.resource.warnings(&object, Some(live)));
+        hooks.check(&object, Some(live))?;
         ignore_time_changes(live, &mut object);
         metadata::remove_blank(&mut object);
         self.resource.store_form(&mut object);
