@@ -178,7 +178,12 @@ impl TemplateArgs {
             world.lookup = Arc::clone(&live.lookup);
         }
         match template(chart, &user, &options, world) {
-            Ok(templated) => self.print(&options.release.name, &templated, env),
+            Ok(templated) => {
+                for warning in &templated.warnings {
+                    writeln!(env.err, "{warning}")?;
+                }
+                self.print(&options.release.name, &templated, env)
+            }
             Err(error) if env.helm.debug => {
                 if let Some(partial) = &error.partial {
                     writeln!(env.out, "{}", partial.trim())?;

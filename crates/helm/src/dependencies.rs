@@ -1,6 +1,7 @@
 //! Which of the charts below take part, and what values they lend.
 
 use serde_json::Value as Json;
+use sluice_gotemplate::strconv::quote;
 
 use crate::chart::{Chart, Dependency, version_fits};
 use crate::values::{Nulls, Table, ValuesError, coalesce, coalesce_tables, merge_with_chart};
@@ -95,7 +96,7 @@ fn apply_tags(entries: &mut [Dependency], values: &Table, warnings: &mut Vec<Str
                 Some(Json::Bool(true)) => on = true,
                 Some(Json::Bool(false)) => off = true,
                 Some(_) => warnings.push(format!(
-                    "returned non-bool value: tag {tag} of chart {}",
+                    "level=WARN msg=\"returned non-bool value\" tag={tag} chart={}",
                     entry.name
                 )),
             }
@@ -118,7 +119,7 @@ fn apply_conditions(
                     break;
                 }
                 Some(_) => warnings.push(format!(
-                    "returned non-bool value: path {condition} of chart {}",
+                    "level=WARN msg=\"returned non-bool value\" path={condition} chart={}",
                     entry.name
                 )),
                 None => {}
@@ -146,10 +147,19 @@ fn import(chart: &mut Chart, nulls: Nulls, warnings: &mut Vec<String>) -> Result
             };
             normalised.push(serde_json::json!({"child": child, "parent": parent}));
             let Some(table) = table_at(&values, &format!("{}.{child}", entry.name)) else {
-                warnings.push(format!(
-                    "ImportValues missing table from chart {}: {child}",
-                    entry.name
-                ));
+                let missing = first_missing(&values, &entry.name, &child);
+                let error = format!("{} is not a table", quote(missing.as_bytes()));
+                let error = quote(error.as_bytes());
+                warnings.push(match import {
+                    Json::String(_) => {
+                        format!("level=WARN msg=\"ImportValues missing table\" error={error}")
+                    }
+                    _ => format!(
+                        "level=WARN msg=\"ImportValues missing table from chart\" chart={} \
+                         error={error}",
+                        entry.name
+                    ),
+                });
                 continue;
             };
             let lent = nested(&parent, table.clone());
@@ -160,6 +170,18 @@ fn import(chart: &mut Chart, nulls: Nulls, warnings: &mut Vec<String>) -> Result
     chart.metadata.dependencies = Some(entries);
     chart.values = coalesce_tables(&values, &imported, warnings);
     Ok(())
+}
+
+/// The first part of a path that leads to no table.
+fn first_missing<'p>(values: &Table, chart: &'p str, path: &'p str) -> &'p str {
+    let mut at = Some(values);
+    for part in std::iter::once(chart).chain(path.split('.')) {
+        at = at.and_then(|table| table.get(part)?.as_object());
+        if at.is_none() {
+            return part;
+        }
+    }
+    path
 }
 
 fn shown(value: Option<&Json>) -> String {

@@ -39,7 +39,7 @@ pub struct Templated {
     pub chart: Chart,
     /// Manifests, hooks and notes.
     pub output: Output,
-    /// What Helm would have logged.
+    /// What Helm would have logged, line by line.
     pub warnings: Vec<String>,
 }
 

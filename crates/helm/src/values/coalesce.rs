@@ -131,7 +131,8 @@ fn shallow(table: &Map) -> Map {
 
 impl Merger<'_> {
     fn warn(&mut self, text: String) {
-        self.warnings.push(text);
+        let text = sluice_gotemplate::strconv::quote(text.as_bytes());
+        self.warnings.push(format!("level=INFO msg={text}"));
     }
 
     fn chart(
