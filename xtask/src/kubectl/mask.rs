@@ -180,10 +180,12 @@ impl<'l> Header<'l> {
     }
 }
 
-/// A cell of times: `12s`, `5m3s (x2 over 6m)`.
+/// A cell of times: `12s`, `5m3s (x2 over 6m)`. How often a controller has tried again by then is a matter of
+/// time too.
 fn ages(cell: &str) -> String {
     static AGE: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"\b(\d+y)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?\b").ok());
+    let cell = cell.split_once(" (x").map_or(cell, |(age, _)| age);
     match AGE.as_ref() {
         Some(age) if cell.chars().any(|c| c.is_ascii_digit()) => age
             .replace_all(
@@ -245,7 +247,7 @@ web-HASH-SUFFIX   1/1     AGE   NODE   a
             mask(
                 "  Type    Reason  Age                From\n  Normal  Made    3s (x2 over 15s)   me\n"
             ),
-            "  Type    Reason  Age                From\n  Normal  Made    AGE (x2 over AGE)  me\n"
+            "  Type    Reason  Age  From\n  Normal  Made    AGE  me\n"
         );
     }
 }
