@@ -283,12 +283,19 @@ impl TemplateArgs {
             writeln!(env.out)?;
             return Ok(());
         }
-        let mut text = templated.text(crds, hooks);
         if !self.show_only.is_empty() {
-            text = show_only(&self.show_only, &text).map_err(HelmError)?;
+            let text = templated.text(crds, hooks);
+            let text = show_only(&self.show_only, &text).map_err(HelmError)?;
+            env.out.write_all(text.as_bytes())?;
+            return Ok(());
         }
-        env.out.write_all(text.as_bytes())?;
-        Ok(())
+        let mut written = Ok(());
+        templated.write(crds, hooks, |piece| {
+            if written.is_ok() {
+                written = env.out.write_all(piece.as_bytes());
+            }
+        });
+        Ok(written?)
     }
 }
 

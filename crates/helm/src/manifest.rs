@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value as Json;
 use sluice_gotemplate::regexp::Regexp;
-use sluice_yaml::{Dialect, Limits};
+use sluice_yaml::Limits;
 
 use crate::chart::Chart;
 use crate::render::Rendered;
@@ -239,33 +239,57 @@ pub struct ManifestError {
 }
 
 /// Splits rendered files into documents, takes hooks and notes out, and sorts.
+/// The files are used up, unless there is an error.
 ///
 /// # Errors
 /// [`ManifestError`] for the first document that is no YAML.
-pub fn collect(chart: &Chart, rendered: &Rendered, notes: Notes) -> Result<Output, ManifestError> {
-    let mut output = Output::default();
-    let own_notes = format!("{}/templates/NOTES.txt", chart.name());
+pub fn collect(
+    chart: &Chart,
+    rendered: &mut Rendered,
+    notes: Notes,
+) -> Result<Output, ManifestError> {
+    let mut heads = Vec::new();
     for (path, content) in &rendered.files {
-        if path.ends_with("NOTES.txt") {
-            if notes == Notes::WithSubcharts || *path == own_notes {
-                if !output.notes.is_empty() {
-                    output.notes.push('\n');
-                }
-                output.notes.push_str(&String::from_utf8_lossy(content));
-            }
-            continue;
-        }
-        let base = path.rsplit('/').next().unwrap_or_default();
-        if base.starts_with('_') || content.trim_ascii().is_empty() {
+        if path.ends_with("NOTES.txt") || !holds_manifests(path, content) {
             continue;
         }
         for document in split_documents(content) {
-            let head = read_head(document).map_err(|problem| ManifestError {
+            heads.push(read_head(document).map_err(|problem| ManifestError {
                 file: path.clone(),
                 problem,
-            })?;
-            let content = String::from_utf8_lossy(document).into_owned();
-            sort_in(&mut output, path, content, head);
+            })?);
+        }
+    }
+    let mut heads = heads.into_iter();
+    let mut output = Output::default();
+    let own_notes = format!("{}/templates/NOTES.txt", chart.name());
+    for (path, content) in std::mem::take(&mut rendered.files) {
+        if path.ends_with("NOTES.txt") {
+            if notes == Notes::WithSubcharts || path == own_notes {
+                if !output.notes.is_empty() {
+                    output.notes.push('\n');
+                }
+                output.notes.push_str(&String::from_utf8_lossy(&content));
+            }
+            continue;
+        }
+        if !holds_manifests(&path, &content) {
+            continue;
+        }
+        let documents = split_documents(&content);
+        if let [whole] = documents[..]
+            && whole.len() == content.len()
+        {
+            let head = heads.next().unwrap_or_default();
+            let text = String::from_utf8(content)
+                .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+            sort_in(&mut output, &path, text, head);
+            continue;
+        }
+        for document in documents {
+            let head = heads.next().unwrap_or_default();
+            let text = String::from_utf8_lossy(document).into_owned();
+            sort_in(&mut output, &path, text, head);
         }
     }
     output
@@ -275,6 +299,12 @@ pub fn collect(chart: &Chart, rendered: &Rendered, notes: Notes) -> Result<Outpu
         .hooks
         .sort_by(|a, b| by_kind(&a.kind, &b.kind, INSTALL_ORDER));
     Ok(output)
+}
+
+/// Whether a rendered file that is no notes is split into manifests at all.
+fn holds_manifests(path: &str, content: &[u8]) -> bool {
+    let base = path.rsplit('/').next().unwrap_or_default();
+    !base.starts_with('_') && !content.trim_ascii().is_empty()
 }
 
 fn sort_in(output: &mut Output, path: &str, content: String, head: Head) {
@@ -372,8 +402,9 @@ fn trim_start(bytes: &[u8]) -> &[u8] {
 pub(crate) fn read_head(document: &[u8]) -> Result<Head, String> {
     let converting = |e: sluice_yaml::Error| format!("error converting YAML to JSON: {e}");
     let text = sluice_yaml::decode(document).map_err(converting)?;
+    let fields = ["apiVersion", "kind", "metadata"];
     let json =
-        sluice_yaml::from_str_with(&text, Dialect::Sigs, &Limits::default()).map_err(converting)?;
+        sluice_yaml::fields_from_str(&text, &fields, &Limits::default()).map_err(converting)?;
     head_of(&json)
 }
 
@@ -479,11 +510,12 @@ pub fn manifest_text(chart: &Chart, output: &Output, crds: Crds) -> String {
 }
 
 pub(crate) fn push_source(text: &mut String, source: &str, content: &str) {
-    text.push_str("---\n# Source: ");
-    text.push_str(source);
-    text.push('\n');
-    text.push_str(content);
-    text.push('\n');
+    text.extend(under_source(source, content));
+}
+
+/// A document below the name of what it came from, in pieces.
+pub(crate) fn under_source<'t>(source: &'t str, content: &'t str) -> [&'t str; 5] {
+    ["---\n# Source: ", source, "\n", content, "\n"]
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `helm template` as a function: a chart and values in, text out.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use sluice_gotemplate::regexp::Regexp;
@@ -11,10 +12,11 @@ use crate::chart::{Chart, glob_matches};
 use crate::dependencies::process_dependencies;
 use crate::funcs;
 use crate::manifest::{
-    Crds, Hook, HookEvent, Notes, Output, collect, manifest_text, push_source, split_documents,
+    Crds, Hook, HookEvent, Notes, Output, collect, push_source, split_documents, under_source,
 };
-use crate::render::{ReleaseInfo, RenderError, RenderOptions, Schemas, render};
+use crate::render::{ReleaseInfo, RenderError, RenderOptions, Schemas, render_here};
 use crate::session::{Mode, Session, World};
+use crate::stack::on_deep_stack;
 use crate::values::{Nulls, Table};
 
 /// What a chart is rendered for.
@@ -93,6 +95,19 @@ impl TemplateError {
 /// # Errors
 /// [`TemplateError`] with Helm's text.
 pub fn template(
+    chart: Chart,
+    user: &Table,
+    options: &TemplateOptions,
+    world: World,
+) -> Result<Templated, TemplateError> {
+    // All of it on one thread, which takes its memory from one place.
+    on_deep_stack(options.limits.depth, move || {
+        template_here(chart, user, options, world)
+    })
+    .unwrap_or_else(|text| Err(TemplateError::new(Stage::Rendering, text)))
+}
+
+fn template_here(
     mut chart: Chart,
     user: &Table,
     options: &TemplateOptions,
@@ -121,7 +136,7 @@ pub fn template(
             chart.metadata.kube_version, kube.version
         )));
     }
-    let rendered = render(
+    let mut rendered = render_here(
         &chart,
         user,
         &options.release,
@@ -137,8 +152,8 @@ pub fn template(
         RenderError::Values(_) | RenderError::Schema(_) => early(error.to_string()),
         RenderError::Parse { .. } | RenderError::Exec { .. } => late(&error),
     })?;
-    warnings.extend(rendered.warnings.iter().cloned());
-    let output = collect(&chart, &rendered, options.notes).map_err(|error| {
+    warnings.append(&mut rendered.warnings);
+    let output = collect(&chart, &mut rendered, options.notes).map_err(|error| {
         let mut partial = String::new();
         for (name, content) in &rendered.files {
             if !name.ends_with("NOTES.txt") && !content.trim_ascii().is_empty() {
@@ -219,14 +234,40 @@ impl Hooks {
 impl Templated {
     /// Writes manifests and hooks the way `helm template` prints them.
     pub fn text(&self, crds: Crds, hooks: Hooks) -> String {
-        let mut text = manifest_text(&self.chart, &self.output, crds)
-            .trim()
-            .to_owned();
-        text.push('\n');
-        for hook in self.output.hooks.iter().filter(|hook| hooks.show(hook)) {
-            push_source(&mut text, &hook.path, &hook.manifest);
-        }
+        let mut text = String::new();
+        self.write(crds, hooks, |piece| text.push_str(piece));
         text
+    }
+
+    /// As [`text`](Self::text), piece by piece.
+    pub fn write(&self, crds: Crds, hooks: Hooks, mut out: impl FnMut(&str)) {
+        let definitions = match crds {
+            Crds::Include => self.chart.crds(),
+            Crds::Leave => Vec::new(),
+        };
+        let definitions = definitions
+            .into_iter()
+            .map(|(name, file)| (Cow::from(name), String::from_utf8_lossy(&file.data)));
+        let manifests = self.output.manifests.iter();
+        let manifests = manifests.map(|m| (Cow::from(&m.source), Cow::from(&m.content)));
+        let mut documents = definitions.chain(manifests).peekable();
+        if documents.peek().is_none() {
+            out("\n");
+        }
+        while let Some((source, content)) = documents.next() {
+            if documents.peek().is_some() {
+                under_source(&source, &content).into_iter().for_each(&mut out);
+                continue;
+            }
+            // The last one loses the space at its end, even all that it is.
+            let content = content.trim_end();
+            let pieces = under_source(&source, content);
+            let shown = if content.is_empty() { 3 } else { pieces.len() };
+            pieces[..shown].iter().for_each(|piece| out(piece));
+        }
+        for hook in self.output.hooks.iter().filter(|hook| hooks.show(hook)) {
+            under_source(&hook.path, &hook.manifest).into_iter().for_each(&mut out);
+        }
     }
 
     /// Writes one text per template, by its name, for `--output-dir`.
@@ -293,7 +334,7 @@ pub fn show_only(patterns: &[String], text: &str) -> Result<String, String> {
 pub fn release_name(template: &str, world: World) -> Result<String, String> {
     let functions = funcs::table();
     let mut set = TemplateSet::new("name-template", MissingKey::Invalid, Delimiters::default());
-    set.parse("name-template", template.as_bytes(), functions)
+    set.parse("name-template", template, functions)
         .map_err(|e| e.to_string())?;
     let mut session = Session::new(world, Mode::Strict);
     let mut out = Vec::new();

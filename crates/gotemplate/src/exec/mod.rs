@@ -222,7 +222,7 @@ impl<'r, H: Host> Run<'r, H> {
             return Err(CallError::Text(format!(
                 "template: no template {} associated with template {}",
                 quote(name),
-                quote(self.set.name().as_bytes())
+                quote(self.set.name())
             )));
         };
         self.execute_tree(&tree, Operand::plain(data.clone()), out)

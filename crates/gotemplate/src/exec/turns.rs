@@ -107,7 +107,7 @@ impl<'t> Frame<'t> {
             .rposition(|b| *b == b'\n')
             .map_or(0, |at| at + 1);
         Box::new(ExecError {
-            file: self.tree.source.name.clone(),
+            file: self.tree.source.name.to_string(),
             line: 1 + crate::lex::newlines(before),
             column: pos - line_start,
             template: self.tree.name.to_text().into_owned(),
