@@ -97,6 +97,7 @@ impl Fetcher {
     /// # Errors
     /// A certificate or key cannot be used.
     pub(super) fn new(options: &DownloadOptions) -> Done<Self> {
+        sluice_runtime::client::install_tls();
         let mut builder = reqwest::blocking::Client::builder().timeout(TIMEOUT);
         if let Some(path) = &options.ca_file {
             let certificates = reqwest::Certificate::from_pem_bundle(&std::fs::read(path)?)?;

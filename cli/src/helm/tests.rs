@@ -14,7 +14,7 @@ fn run_in(folder: &Path, arguments: &[&str]) -> Ran {
     let config = config.to_string_lossy();
     words.extend(["--repository-config", &config]);
     let cli = crate::parse(words.iter().map(std::ffi::OsString::from)).expect("understood");
-    let Some(crate::Command::Helm(helm)) = &cli.command else {
+    let Some(crate::Command::Local(crate::LocalCommand::Helm(helm))) = &cli.command else {
         panic!("no helm command");
     };
     let (mut out, mut err) = (Vec::new(), Vec::new());

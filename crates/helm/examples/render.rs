@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sluice_helm::disk::load_chart;
-use sluice_helm::template::{Hooks, TemplateOptions, template};
+use sluice_helm::template::{Hooks, Missing, TemplateOptions, template};
 use sluice_helm::values::Table;
 use sluice_helm::{
     Action, Capabilities, Crds, Limits, NoCluster, Notes, ReleaseInfo, Schemas, World,
@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         schemas: Schemas::Check,
         notes: Notes::Own,
         limits: Limits::default(),
+        missing: Missing::Refuse,
     };
     let world = World {
         now: (1_700_000_000, 0),

@@ -120,12 +120,7 @@ impl Object for Files {
         let entries: Entries = self
             .0
             .iter()
-            .map(|file| {
-                (
-                    Str::from(file.name.as_str()),
-                    Value::Bytes(content(file)),
-                )
-            })
+            .map(|file| (Str::from(file.name.as_str()), Value::Bytes(content(file))))
             .collect();
         Value::Map(Map::typed(Type::Map(&BYTES), entries))
     }

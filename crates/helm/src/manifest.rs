@@ -239,7 +239,8 @@ pub struct ManifestError {
 }
 
 /// Splits rendered files into documents, takes hooks and notes out, and sorts.
-/// The files are used up, unless there is an error.
+/// The files are used up, unless there is an error. `warnings` receives what
+/// Helm would log.
 ///
 /// # Errors
 /// [`ManifestError`] for the first document that is no YAML.
@@ -247,6 +248,7 @@ pub fn collect(
     chart: &Chart,
     rendered: &mut Rendered,
     notes: Notes,
+    warnings: &mut Vec<String>,
 ) -> Result<Output, ManifestError> {
     let mut heads = Vec::new();
     for (path, content) in &rendered.files {
@@ -283,13 +285,13 @@ pub fn collect(
             let head = heads.next().unwrap_or_default();
             let text = String::from_utf8(content)
                 .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
-            sort_in(&mut output, &path, text, head);
+            sort_in(&mut output, &path, text, head, warnings);
             continue;
         }
         for document in documents {
             let head = heads.next().unwrap_or_default();
             let text = String::from_utf8_lossy(document).into_owned();
-            sort_in(&mut output, &path, text, head);
+            sort_in(&mut output, &path, text, head, warnings);
         }
     }
     output
@@ -307,7 +309,13 @@ fn holds_manifests(path: &str, content: &[u8]) -> bool {
     !base.starts_with('_') && !content.trim_ascii().is_empty()
 }
 
-fn sort_in(output: &mut Output, path: &str, content: String, head: Head) {
+fn sort_in(
+    output: &mut Output,
+    path: &str,
+    content: String,
+    head: Head,
+    warnings: &mut Vec<String>,
+) {
     let annotation = |name: &str| {
         head.annotations
             .iter()
@@ -331,6 +339,10 @@ fn sort_in(output: &mut Output, path: &str, content: String, head: Head) {
         .collect();
     // A hook with an event that nobody knows is dropped, as Helm does.
     let Some(events) = events else {
+        warnings.push(format!(
+            "level=INFO msg=\"skipping unknown hooks\" hookTypes={}",
+            log_value(&types)
+        ));
         return;
     };
     let weight = annotation("helm.sh/hook-weight")
@@ -347,6 +359,18 @@ fn sort_in(output: &mut Output, path: &str, content: String, head: Head) {
         delete_policies: policies("helm.sh/hook-delete-policy"),
         output_log_policies: policies("helm.sh/hook-output-log-policy"),
     });
+}
+
+/// A text as the value of an attribute in Go's log, quoted if it has to be.
+fn log_value(text: &str) -> String {
+    let is_plain = |c: char| match c {
+        ' ' | '=' | '"' | char::REPLACEMENT_CHARACTER => false,
+        c => !sluice_gotemplate::text::is_space(c) && sluice_gotemplate::text::is_print(c),
+    };
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => sluice_gotemplate::strconv::quote(text.as_bytes()),
+    }
 }
 
 /// Orders two kinds by a list; kinds that are not in it come last, by name.
@@ -521,6 +545,7 @@ pub(crate) fn under_source<'t>(source: &'t str, content: &'t str) -> [&'t str; 5
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chart::{File, load_files};
 
     #[test]
     fn documents_split_where_helm_splits_them() {
@@ -559,6 +584,41 @@ mod tests {
             "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go \
              struct field SimpleHead.kind of type string"
         );
+    }
+
+    #[test]
+    fn hooks_of_unknown_events_are_noted() {
+        let hook = |types: &str| {
+            let text = format!("kind: A\nmetadata:\n  annotations: {{helm.sh/hook: {types:?}}}\n");
+            let mut rendered = Rendered::default();
+            rendered
+                .files
+                .insert("c/templates/a.yaml".to_owned(), text.into_bytes());
+            let chart = File::new(
+                "Chart.yaml",
+                &b"apiVersion: v2\nname: c\nversion: 1.0.0\n"[..],
+            );
+            let chart = load_files(vec![chart]).expect("a chart");
+            let mut warnings = Vec::new();
+            let output = collect(&chart, &mut rendered, Notes::Own, &mut warnings);
+            let output = output.expect("valid");
+            (
+                output.hooks.len() + output.manifests.len(),
+                warnings.join("\n"),
+            )
+        };
+        for (types, noted) in [
+            ("bogus,pre-install", "bogus,pre-install"),
+            ("Crd-Install", "Crd-Install"),
+            ("pre-install, a b , c", "\"pre-install, a b , c\""),
+            ("", "\"\""),
+            ("a=b", "\"a=b\""),
+            ("é", "é"),
+        ] {
+            let line = format!("level=INFO msg=\"skipping unknown hooks\" hookTypes={noted}");
+            assert_eq!(hook(types), (0, line), "{types}");
+        }
+        assert_eq!(hook(" Pre-Install "), (1, String::new()));
     }
 
     #[test]

@@ -32,6 +32,20 @@ pub struct TemplateOptions {
     pub notes: Notes,
     /// What templates may use.
     pub limits: Limits,
+    /// What becomes of a chart without all of its dependencies.
+    pub missing: Missing,
+}
+
+/// Whether a chart is rendered whose Chart.yaml lists dependencies that are not
+/// below `charts/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Missing {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is rendered without them, as Helm does once it has updated them: what
+    /// came may have another name.
+    Accept,
 }
 
 /// A chart whose templates have run.
@@ -64,6 +78,8 @@ pub struct TemplateError {
     pub stage: Stage,
     /// What was rendered, if all templates ran but something is no YAML.
     pub partial: Option<String>,
+    /// What Helm would have logged before, line by line.
+    pub warnings: Vec<String>,
 }
 
 impl TemplateError {
@@ -72,6 +88,7 @@ impl TemplateError {
             text: text.to_string(),
             stage,
             partial: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -102,7 +119,15 @@ pub fn template(
 ) -> Result<Templated, TemplateError> {
     // All of it on one thread, which takes its memory from one place.
     on_deep_stack(options.limits.depth, move || {
-        template_here(chart, user, options, world)
+        let mut warnings = Vec::new();
+        match template_here(chart, user, options, world, &mut warnings) {
+            Ok((chart, output)) => Ok(Templated {
+                chart,
+                output,
+                warnings,
+            }),
+            Err(error) => Err(TemplateError { warnings, ..error }),
+        }
     })
     .unwrap_or_else(|text| Err(TemplateError::new(Stage::Rendering, text)))
 }
@@ -112,21 +137,23 @@ fn template_here(
     user: &Table,
     options: &TemplateOptions,
     world: World,
-) -> Result<Templated, TemplateError> {
+    warnings: &mut Vec<String>,
+) -> Result<(Chart, Output), TemplateError> {
     let early = |text: String| TemplateError::new(Stage::Preparing, text);
     let kind = chart.metadata.chart_type.as_str();
     if !matches!(kind, "" | "application") {
         return Err(early(format!("{kind} charts are not installable")));
     }
-    check_dependencies(&chart).map_err(|missing| {
-        early(format!(
-            "an error occurred while checking for chart dependencies. You may need to run \
-             'helm dependency build' to fetch missing dependencies: {missing}"
-        ))
-    })?;
+    if options.missing == Missing::Refuse {
+        check_dependencies(&chart).map_err(|missing| {
+            early(format!(
+                "an error occurred while checking for chart dependencies. You may need to run \
+                 'helm dependency build' to fetch missing dependencies: {missing}"
+            ))
+        })?;
+    }
     check_release_name(&options.release.name).map_err(early)?;
-    let mut warnings = Vec::new();
-    process_dependencies(&mut chart, user, Nulls::Helm4, &mut warnings)
+    process_dependencies(&mut chart, user, Nulls::Helm4, warnings)
         .map_err(|e| early(format!("chart dependencies processing failed: {e}")))?;
     let late = |text: &dyn ToString| TemplateError::new(Stage::Rendering, text.to_string());
     let kube = &options.capabilities.kube_version;
@@ -153,7 +180,7 @@ fn template_here(
         RenderError::Parse { .. } | RenderError::Exec { .. } => late(&error),
     })?;
     warnings.append(&mut rendered.warnings);
-    let output = collect(&chart, &mut rendered, options.notes).map_err(|error| {
+    let output = collect(&chart, &mut rendered, options.notes, warnings).map_err(|error| {
         let mut partial = String::new();
         for (name, content) in &rendered.files {
             if !name.ends_with("NOTES.txt") && !content.trim_ascii().is_empty() {
@@ -165,11 +192,7 @@ fn template_here(
             ..late(&error)
         }
     })?;
-    Ok(Templated {
-        chart,
-        output,
-        warnings,
-    })
+    Ok((chart, output))
 }
 
 /// Whether everything that Chart.yaml lists is below `charts/`. The error says
@@ -256,7 +279,9 @@ impl Templated {
         }
         while let Some((source, content)) = documents.next() {
             if documents.peek().is_some() {
-                under_source(&source, &content).into_iter().for_each(&mut out);
+                under_source(&source, &content)
+                    .into_iter()
+                    .for_each(&mut out);
                 continue;
             }
             // The last one loses the space at its end, even all that it is.
@@ -266,7 +291,9 @@ impl Templated {
             pieces[..shown].iter().for_each(|piece| out(piece));
         }
         for hook in self.output.hooks.iter().filter(|hook| hooks.show(hook)) {
-            under_source(&hook.path, &hook.manifest).into_iter().for_each(&mut out);
+            under_source(&hook.path, &hook.manifest)
+                .into_iter()
+                .for_each(&mut out);
         }
     }
 

@@ -43,11 +43,7 @@ pub(crate) fn to_json_of(node: &Node<'_>, keys: &[&str]) -> Result<Value, Error>
     convert(node, Dialect::Sigs, Some(keys))
 }
 
-fn convert(
-    node: &Node<'_>,
-    dialect: Dialect,
-    wanted: Option<&[&str]>,
-) -> Result<Value, Error> {
+fn convert(node: &Node<'_>, dialect: Dialect, wanted: Option<&[&str]>) -> Result<Value, Error> {
     let mut converter = Converter {
         dialect,
         duplicates: Vec::new(),

@@ -138,9 +138,11 @@ fn text_set(run: &mut Run<'_, Session>, source: &Str) -> Result<Arc<TemplateSet>
     run.charge(source.len())?;
     let mut set = TemplateSet::child(run.set());
     let name = set.name().clone();
-    set.parse(name, source.clone(), run.functions()).map_err(|error| {
-        CallError::new(error.to_string()).within(format!("cannot parse template {}", quote(source)))
-    })?;
+    set.parse(name, source.clone(), run.functions())
+        .map_err(|error| {
+            CallError::new(error.to_string())
+                .within(format!("cannot parse template {}", quote(source)))
+        })?;
     let set = Arc::new(set);
     if outermost {
         run.host.keep_text(source.clone(), Arc::clone(&set));
