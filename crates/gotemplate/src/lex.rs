@@ -388,10 +388,21 @@ impl<'a> Lexer<'a> {
         self.emit(Kind::Space)
     }
 
-    fn identifier(&mut self) -> Step<'a> {
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.advance();
+    /// Reads on to the end of a word.
+    fn word(&mut self) {
+        loop {
+            // Most words are ASCII.
+            let is_plain = |b: &&u8| b.is_ascii_alphanumeric() || **b == b'_';
+            self.pos += self.rest().iter().take_while(is_plain).count();
+            match self.peek() {
+                Some(rune) if !rune.is_ascii() && is_alphanumeric(rune) => self.advance(),
+                _ => return,
+            };
         }
+    }
+
+    fn identifier(&mut self) -> Step<'a> {
+        self.word();
         if !self.at_terminator() {
             return self.bad_character();
         }
@@ -421,9 +432,7 @@ impl<'a> Lexer<'a> {
                 Kind::Dot
             });
         }
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.advance();
-        }
+        self.word();
         if !self.at_terminator() {
             return self.bad_character();
         }

@@ -38,7 +38,7 @@ pub(crate) fn parse(
     lexer.loop_words = language.loop_words;
     let mut parser = Parser {
         lexer,
-        buffered: Vec::new(),
+        buffered: Vec::with_capacity(3),
         last_line: 1,
         source: Arc::new(Source {
             name: name.clone(),
@@ -65,6 +65,16 @@ struct Parser<'a> {
     trees: Trees,
     scope: Scope,
     nesting: usize,
+}
+
+/// How many parts most nodes have; room for them is made at once.
+const FEW: usize = 2;
+
+/// Gives back the room of a list that is complete, if there is some to speak of.
+fn trim<T>(list: &mut Vec<T>) {
+    if list.capacity() - list.len() >= FEW {
+        list.shrink_to_fit();
+    }
 }
 
 /// How many trees are looked through one by one.
@@ -224,7 +234,7 @@ impl<'a> Parser<'a> {
     // Templates.
 
     fn top_level(&mut self, name: Str) -> Parse<()> {
-        let mut root = Vec::with_capacity(1);
+        let mut root = Vec::with_capacity(FEW);
         while self.peek().kind != Kind::Eof {
             if self.peek().kind == Kind::LeftDelim {
                 let delimiter = self.next();
@@ -265,7 +275,7 @@ impl<'a> Parser<'a> {
     }
 
     fn add(&mut self, name: Str, mut root: Vec<Node>) -> Parse<()> {
-        root.shrink_to_fit();
+        trim(&mut root);
         let tree = Tree {
             name,
             source: Arc::clone(&self.source),
@@ -291,13 +301,13 @@ impl<'a> Parser<'a> {
             return self.error("max expression depth exceeded");
         }
         self.nesting += 1;
-        let mut nodes = Vec::with_capacity(1);
+        let mut nodes = Vec::with_capacity(FEW);
         while self.peek_non_space().kind != Kind::Eof {
             match self.text_or_action()? {
                 Item::Node(node) => nodes.push(node),
                 Item::Ending(ending) => {
                     self.nesting -= 1;
-                    nodes.shrink_to_fit();
+                    trim(&mut nodes);
                     return Ok((nodes, ending));
                 }
             }
@@ -470,14 +480,14 @@ impl<'a> Parser<'a> {
             pos: self.peek_non_space().pos,
             declared: Vec::new(),
             is_assign: false,
-            commands: Vec::with_capacity(1),
+            commands: Vec::with_capacity(FEW),
         };
         self.declarations(context, &mut pipe)?;
         loop {
             let token = self.next_non_space();
             if token.kind == end {
                 self.check_pipeline(&pipe, context)?;
-                pipe.commands.shrink_to_fit();
+                trim(&mut pipe.commands);
                 return Ok(pipe);
             }
             match token.kind {
@@ -573,7 +583,7 @@ impl<'a> Parser<'a> {
 
     fn command(&mut self) -> Parse<Command> {
         let pos = self.peek_non_space().pos;
-        let mut args = Vec::with_capacity(1);
+        let mut args = Vec::with_capacity(FEW);
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
@@ -591,7 +601,7 @@ impl<'a> Parser<'a> {
         if args.is_empty() {
             return self.error("empty command");
         }
-        args.shrink_to_fit();
+        trim(&mut args);
         Ok(Command { pos, args })
     }
 
@@ -628,7 +638,7 @@ impl<'a> Parser<'a> {
         while self.peek().kind == Kind::Field {
             names.push(Str::from(&self.next().text[1..]));
         }
-        names.shrink_to_fit();
+        trim(&mut names);
         names
     }
 
@@ -655,7 +665,11 @@ impl<'a> Parser<'a> {
                 }
                 ExprKind::Variable(name, Vec::new())
             }
-            Kind::Field => ExprKind::Field(vec![Str::from(&token.text[1..])]),
+            Kind::Field => {
+                let mut names = Vec::with_capacity(FEW);
+                names.push(Str::from(&token.text[1..]));
+                ExprKind::Field(names)
+            }
             Kind::Bool => ExprKind::Bool(*token.text == *b"true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => {
                 let text = String::from_utf8_lossy(&token.text);

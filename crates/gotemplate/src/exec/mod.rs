@@ -79,7 +79,7 @@ impl Operand {
     pub(crate) fn of(value: Value, declared: Type) -> Self {
         Operand {
             value,
-            boxed: declared == Type::Any,
+            boxed: matches!(declared, Type::Any),
         }
     }
 
