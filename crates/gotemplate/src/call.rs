@@ -51,8 +51,7 @@ impl<'r, H: Host> Run<'r, H> {
                     params: function.params,
                     variadic: function.variadic,
                 };
-                let argv = self.arguments(frame, dot, &signature, args, last)?;
-                let values: Vec<Value> = argv.into_iter().map(|a| a.value).collect();
+                let values = self.arguments(frame, dot, &signature, args, last, |a| a.value)?;
                 let result = (function.call)(self, &values);
                 self.returned(frame, node, func.name, result, function.returns)
             }
@@ -75,11 +74,11 @@ impl<'r, H: Host> Run<'r, H> {
                             },
                             (None, None) => String::new(),
                         };
-                        let argv = self.arguments(frame, dot, &signature, args, last)?;
+                        let argv = self.arguments(frame, dot, &signature, args, last, |a| a)?;
                         Err(crate::builtins::call(&argv[0], &shown))
                     }
                     Shape::Plain(body) => {
-                        let argv = self.arguments(frame, dot, &signature, args, last)?;
+                        let argv = self.arguments(frame, dot, &signature, args, last, |a| a)?;
                         body(&argv, self.bytes_left())
                     }
                 };
@@ -110,8 +109,7 @@ impl<'r, H: Host> Run<'r, H> {
             params: method.params,
             variadic: method.variadic,
         };
-        let argv = self.arguments(frame, dot, &signature, args, last)?;
-        let values: Vec<Value> = argv.into_iter().map(|a| a.value).collect();
+        let values = self.arguments(frame, dot, &signature, args, last, |a| a.value)?;
         let result = (method.call)(receiver, &values);
         self.returned(frame, At::Expr(node), method.name, result, method.returns)
     }
@@ -182,22 +180,24 @@ impl<'r, H: Host> Run<'r, H> {
         Ok(value)
     }
 
-    fn arguments<'t>(
+    /// Evaluates all arguments, and keeps of each what `keep` makes of it.
+    fn arguments<'t, T>(
         &mut self,
         frame: &mut Frame<'t>,
         dot: &Operand,
         signature: &Signature<'_>,
         args: &'t [Expr],
         last: Final,
-    ) -> Exec<Vec<Operand>> {
+        keep: fn(Operand) -> T,
+    ) -> Exec<Vec<T>> {
         let args = args.get(1..).unwrap_or_default();
         check_arity(frame, signature, args.len(), &last)?;
         let mut argv = Vec::with_capacity(args.len() + usize::from(last.is_some()));
         for (i, arg) in args.iter().enumerate() {
-            argv.push(self.argument(frame, dot, signature.param(i), arg)?);
+            argv.push(keep(self.argument(frame, dot, signature.param(i), arg)?));
         }
         if let Some(last) = last {
-            argv.push(validate(frame, last, signature.param(args.len()))?);
+            argv.push(keep(validate(frame, last, signature.param(args.len()))?));
         }
         Ok(argv)
     }

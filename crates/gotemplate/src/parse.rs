@@ -209,7 +209,7 @@ impl<'a> Parser<'a> {
 
     fn unexpected<T>(&self, token: &Token<'_>, context: &str) -> Parse<T> {
         if token.kind == Kind::Error {
-            let message = String::from_utf8_lossy(&token.text);
+            let message = self.lexer.problem.clone().unwrap_or_default();
             let started = self.scope.action_line;
             if started != 0 && started != token.line {
                 let place = format!(" started at {}:{started}", self.source.name);
@@ -467,7 +467,7 @@ impl<'a> Parser<'a> {
     }
 
     fn unquote(&self, token: &Token<'_>) -> Parse<Str> {
-        match strconv::unquote(&String::from_utf8_lossy(&token.text)) {
+        match strconv::unquote(&String::from_utf8_lossy(token.text)) {
             Some(bytes) => Ok(Str::from(bytes)),
             None => self.error("invalid syntax"),
         }
@@ -524,9 +524,9 @@ impl<'a> Parser<'a> {
             let next = if after.kind == Kind::Space {
                 self.next_non_space()
             } else {
-                after.clone()
+                after
             };
-            let name = Str::from(&*variable.text);
+            let name = Str::from(variable.text);
             match next.kind {
                 Kind::Assign | Kind::Declare => {
                     pipe.is_assign = next.kind == Kind::Assign;
@@ -647,7 +647,7 @@ impl<'a> Parser<'a> {
         let pos = token.pos;
         let kind = match token.kind {
             Kind::Identifier => {
-                let name = String::from_utf8_lossy(&token.text);
+                let name = String::from_utf8_lossy(token.text);
                 match (self.function)(&name) {
                     Some(function) => ExprKind::Identifier(function),
                     None => {
@@ -659,7 +659,7 @@ impl<'a> Parser<'a> {
             Kind::Dot => ExprKind::Dot,
             Kind::Nil => ExprKind::Nil,
             Kind::Variable => {
-                let name = Str::from(&*token.text);
+                let name = Str::from(token.text);
                 if *name != *b"$" && !self.scope.variables.contains(&name) {
                     return self.error(format!("undefined variable {}", quote(&name)));
                 }
@@ -672,7 +672,7 @@ impl<'a> Parser<'a> {
             }
             Kind::Bool => ExprKind::Bool(*token.text == *b"true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => {
-                let text = String::from_utf8_lossy(&token.text);
+                let text = String::from_utf8_lossy(token.text);
                 match read_number(&text, token.kind) {
                     Ok(number) => ExprKind::Number(Box::new(number)),
                     Err(message) => return self.error(message),
@@ -692,7 +692,7 @@ impl<'a> Parser<'a> {
             }
             Kind::String | Kind::RawString => {
                 let value = self.unquote(&token)?;
-                ExprKind::String(Str::from(&*token.text), value)
+                ExprKind::String(Str::from(token.text), value)
             }
             _ => {
                 self.put_back(token);
@@ -707,10 +707,10 @@ impl<'a> Parser<'a> {
 fn show(token: &Token<'_>) -> String {
     match token.kind {
         Kind::Eof => "EOF".to_owned(),
-        kind if kind.is_keyword() => format!("<{}>", String::from_utf8_lossy(&token.text)),
+        kind if kind.is_keyword() => format!("<{}>", String::from_utf8_lossy(token.text)),
         _ if token.text.len() > 10 => {
             let (mut end, mut count) = (0, 0);
-            for (_, raw) in crate::text::runes(&token.text) {
+            for (_, raw) in crate::text::runes(token.text) {
                 if count == 10 {
                     break;
                 }
@@ -719,7 +719,7 @@ fn show(token: &Token<'_>) -> String {
             }
             format!("{}...", quote(&token.text[..end]))
         }
-        _ => quote(&token.text),
+        _ => quote(token.text),
     }
 }
 
