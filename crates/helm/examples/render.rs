@@ -36,7 +36,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         resolver: None,
     };
     let templated = template(chart, &Table::new(), &options, world)?;
-    let text = templated.text(Crds::Leave, Hooks::All);
-    std::io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut written = Ok(());
+    templated.write(Crds::Leave, Hooks::All, |piece| {
+        if written.is_ok() {
+            written = out.write_all(piece.as_bytes());
+        }
+    });
+    written?;
+    Ok(out.flush()?)
 }
