@@ -6,7 +6,8 @@ use std::sync::Arc;
 use clap::Args;
 use sluice_helm::chart::ApiVersions;
 use sluice_helm::template::{
-    Hooks, TemplateOptions, Templated, generated_name, release_name, show_only, template,
+    Hooks, Missing, TemplateError, TemplateOptions, Templated, generated_name, release_name,
+    show_only, template,
 };
 use sluice_helm::{Action, Capabilities, Crds, KubeVersion, Limits, Notes, ReleaseInfo, Schemas};
 
@@ -72,6 +73,11 @@ pub(crate) struct TemplateArgs {
     /// Download dependencies that are missing
     #[arg(long)]
     dependency_update: bool,
+    /// Plugin of Helm that changes what is printed; there are no plugins
+    #[arg(long, hide = true)]
+    post_renderer: Option<String>,
+    #[arg(long, hide = true)]
+    post_renderer_args: Vec<String>,
     #[command(flatten)]
     chart: ChartOptions,
     #[command(flatten)]
@@ -124,6 +130,12 @@ impl TemplateArgs {
         if let Some(Some(wait)) = &self.accepted.wait {
             check_wait(wait)?;
         }
+        if let Some(name) = self.post_renderer.as_ref().filter(|n| !n.is_empty()) {
+            return fail(format!(
+                "invalid argument {name:?} for \"--post-renderer\" flag: plugin: {{Name:{name} \
+                 Type:postrenderer/v1}} not found"
+            ));
+        }
         self.warn_of_deprecated(env)?;
         let capabilities = self.capabilities()?;
         let (name, reference) = self.name_and_chart()?;
@@ -165,6 +177,10 @@ impl TemplateArgs {
                 false => Notes::Own,
             },
             limits: Limits::default(),
+            missing: match self.dependency_update {
+                true => Missing::Accept,
+                false => Missing::Refuse,
+            },
         };
         if let Some(live) = live {
             let asked = std::mem::replace(&mut options.capabilities, live.capabilities);
@@ -177,13 +193,13 @@ impl TemplateArgs {
                 .extend(self.api_versions.clone());
             world.lookup = Arc::clone(&live.lookup);
         }
-        match template(chart, &user, &options, world) {
-            Ok(templated) => {
-                for warning in &templated.warnings {
-                    writeln!(env.err, "{warning}")?;
-                }
-                self.print(&options.release.name, &templated, env)
-            }
+        let outcome = template(chart, &user, &options, world);
+        let (Ok(Templated { warnings, .. }) | Err(TemplateError { warnings, .. })) = &outcome;
+        for warning in warnings {
+            writeln!(env.err, "{warning}")?;
+        }
+        match outcome {
+            Ok(templated) => self.print(&options.release.name, &templated, env),
             Err(error) if env.helm.debug => {
                 if let Some(partial) = &error.partial {
                     writeln!(env.out, "{}", partial.trim())?;
@@ -283,12 +299,19 @@ impl TemplateArgs {
             writeln!(env.out)?;
             return Ok(());
         }
-        let mut text = templated.text(crds, hooks);
         if !self.show_only.is_empty() {
-            text = show_only(&self.show_only, &text).map_err(HelmError)?;
+            let text = templated.text(crds, hooks);
+            let text = show_only(&self.show_only, &text).map_err(HelmError)?;
+            env.out.write_all(text.as_bytes())?;
+            return Ok(());
         }
-        env.out.write_all(text.as_bytes())?;
-        Ok(())
+        let mut written = Ok(());
+        templated.write(crds, hooks, |piece| {
+            if written.is_ok() {
+                written = env.out.write_all(piece.as_bytes());
+            }
+        });
+        Ok(written?)
     }
 }
 
