@@ -167,7 +167,7 @@ impl Shape {
                 .strftime("%Y-%m-%dT%H:%M:%SZ")
                 .to_string()
                 .into(),
-            (Self::MicroTime, Value::String(text)) => time(&text)?.to_string().into(),
+            (Self::MicroTime, Value::String(text)) => micro_time(&text)?,
             (Self::List(inner), Value::Array(items)) => items
                 .into_iter()
                 .map(|item| inner.convert(item, depth + 1))
@@ -246,6 +246,18 @@ fn bytes(text: &str) -> Result<Value, Mismatch> {
     let joined: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
     let bytes = BASE64.decode(joined).map_err(|_| Mismatch)?;
     Ok(BASE64.encode(bytes).into())
+}
+
+/// Exactly six digits of a second are what Go's type reads.
+fn micro_time(text: &str) -> Result<Value, Mismatch> {
+    let (_, fraction) = text.split_once('.').ok_or(Mismatch)?;
+    match fraction.find(|c: char| !c.is_ascii_digit()) {
+        Some(6) => Ok(time(text)?
+            .strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+            .to_string()
+            .into()),
+        _ => Err(Mismatch),
+    }
 }
 
 fn time(text: &str) -> Result<jiff::Timestamp, Mismatch> {
