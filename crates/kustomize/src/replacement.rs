@@ -192,7 +192,7 @@ impl Live {
             return;
         };
         if *own == at
-            && let Ok(Some(node)) = fieldpath::get_in(&resource.root, path)
+            && let Ok(Some(node)) = look_up(resource, path)
         {
             self.value = node;
         }
@@ -244,9 +244,9 @@ fn value_of(
         )
     };
     let parts = fieldpath::split(path);
-    let found = fieldpath::get_in(&resource.root, &parts)
+    let found = look_up(resource, &parts)
         .map_err(|error| format!("error looking up replacement source: {error}"))?;
-    let Some(node) = found.filter(|node| !is_nothing(node)) else {
+    let Some(node) = found.filter(|node| !node.is_nothing()) else {
         return Err(missing());
     };
     let options = source.options.as_ref();
@@ -257,13 +257,15 @@ fn value_of(
     })
 }
 
-/// Null, `{}` and `[]`; an empty text is a value.
-fn is_nothing(node: &Node) -> bool {
-    match node {
-        Node::Scalar(scalar) => scalar.is_null(),
-        Node::Map(map) => map.pairs.is_empty(),
-        Node::Seq(seq) => seq.items.is_empty(),
+/// The node at a path. Who copies all annotations gets kustomize's records too,
+/// which are among them.
+fn look_up(resource: &Resource, path: &[String]) -> Result<Option<Node>, String> {
+    match path {
+        [metadata] if metadata == "metadata" => {}
+        [metadata, field] if metadata == "metadata" && field == "annotations" => {}
+        _ => return fieldpath::get_in(&resource.root, path),
     }
+    fieldpath::get_in(&crate::output::with_records(resource).root, path)
 }
 
 fn effective(namespace: &str) -> &str {
@@ -353,11 +355,18 @@ fn write(
             "unable to {what} field {} in replacement target",
             crate::output::go_quote(path_text)
         );
-        match structured::write(&mut resource.root, &path, value, create, allowance) {
+        let in_text = match structured::write(&mut resource.root, &path, value, create, allowance) {
             Outcome::Written => continue,
-            Outcome::NoField => return Err(missing),
-            Outcome::Failed(problem) => return Err(format!("{missing}: {problem}")),
-            Outcome::NotStructured => {}
+            Outcome::NoField => Some(missing.clone()),
+            Outcome::Failed(problem) => Some(format!("{missing}: {problem}")),
+            Outcome::NotStructured => None,
+        };
+        // An element that is a text itself is not looked into after all.
+        let by_element = |part: &String| part.starts_with("[=");
+        if let Some(problem) = &in_text
+            && !path.iter().any(by_element)
+        {
+            return Err(problem.clone());
         }
         let root = std::mem::take(&mut resource.root);
         let mut node = Node::Map(root);
@@ -371,12 +380,12 @@ fn write(
             resource.root = root;
         }
         match walked {
-            Ok(()) if count == 0 => return Err(missing),
-            Ok(()) => {}
-            Err(fieldpath::VisitError::Path(problem)) => {
-                return Err(format!("{missing}: {problem}"));
-            }
+            Ok(()) if count > 0 => {}
             Err(fieldpath::VisitError::Field(problem)) => return Err(problem),
+            Ok(()) => return Err(in_text.unwrap_or(missing)),
+            Err(fieldpath::VisitError::Path(problem)) => {
+                return Err(in_text.unwrap_or_else(|| format!("{missing}: {problem}")));
+            }
         }
     }
     Ok(())

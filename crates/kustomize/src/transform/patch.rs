@@ -430,6 +430,11 @@ fn apply_json(
                 resource.forget_records();
             }
             resource.root = root;
+            // With the records, kustomize writes all annotations anew.
+            let texts = resource.texts("annotations");
+            if !texts.is_empty() {
+                resource.set_texts("annotations", &texts);
+            }
             Ok(())
         }
         _ => Ok(()),
