@@ -222,6 +222,9 @@ fn walk_map(
     match (slot, create) {
         (Some(node), _) if !is_missing => walk_node(node, rest, create, leaf),
         (Some(node), Create::No) if rest.is_empty() => leaf(node),
+        (None, _) if part.name.is_empty() => {
+            Err("cannot set or create an empty field name".to_owned())
+        }
         (_, Create::No) => Ok(()),
         (None, _) if part.list => Ok(()),
         (slot, Create::Leaf(kind, tag)) => {

@@ -5,7 +5,7 @@ use crate::growth::{Allowance, weight};
 use crate::kustomization::{self, FieldOptions, Selector, SourceSelector};
 use crate::node::{Node, Scalar};
 use crate::resmap::ResMap;
-use crate::resource::Resource;
+use crate::resource::{PreviousId, Resource};
 use crate::schema::Schema;
 use crate::selector::Compiled;
 use crate::structured::{self, Outcome};
@@ -52,6 +52,9 @@ impl Replacement {
     /// value, or a target lacks the field.
     pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
         let checked = self.0.as_ref().map_err(Clone::clone)?;
+        if objects.resources.iter().any(has_torn_history) {
+            return Err("error getting node IDs: number of previous names, number of previous namespaces, number of previous kinds not equal".to_owned());
+        }
         let mut source = match &checked.value {
             Source::Literal(text) => Live {
                 value: match text.as_str() {
@@ -82,6 +85,17 @@ impl Replacement {
         }
         Ok(())
     }
+}
+
+/// True when kustomize, which joins what it records with commas, cannot take it
+/// apart again.
+fn has_torn_history(resource: &Resource) -> bool {
+    let commas = |text: &str| text.matches(',').count();
+    let count = |pick: fn(&PreviousId) -> &str| -> usize {
+        resource.previous.iter().map(|id| commas(pick(id))).sum()
+    };
+    let names = count(|id| &id.name);
+    names != count(|id| &id.namespace) || names != count(|id| &id.kind)
 }
 
 impl Checked {

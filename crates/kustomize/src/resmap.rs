@@ -91,6 +91,7 @@ impl ResMap {
     /// Another object has its id.
     pub(crate) fn append(&mut self, resource: Resource, schema: &Schema) -> Result<(), String> {
         let id = resource.current_id(schema);
+        schema.ask_scope(&id.gvk);
         if !self.with_current(&id, schema).is_empty() {
             return Err(format!(
                 "may not add resource with an already registered id: {id}"

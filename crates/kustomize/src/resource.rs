@@ -325,6 +325,11 @@ impl Resource {
             metadata.remove(field);
             return;
         }
+        if field == "labels" && texts.contains_key("") {
+            // kustomize fails to set what has no name, and does not notice.
+            metadata.set(field, Node::map());
+            return;
+        }
         let map = Map::of(
             texts
                 .iter()

@@ -1,7 +1,7 @@
 //! The namespace of objects.
 
 use super::Specs;
-use crate::fieldspec::{Create, FieldSpec, walk};
+use crate::fieldspec::{Create, FieldSpec, walk_part};
 use crate::id::ResId;
 use crate::node::{Map, Node, NodeKind, Tag};
 use crate::resmap::ResMap;
@@ -66,7 +66,7 @@ impl Namespace {
             }
             let id = resource.current_id(schema);
             let before = id.key();
-            self.set_everywhere(resource, &id)?;
+            self.set_everywhere(resource, &id, schema)?;
             resource.record(id);
             let after = resource.current_id(schema);
             if let Some(count) = counts.get_mut(&before) {
@@ -94,10 +94,15 @@ impl Namespace {
     /// Sets the namespace everywhere in one object.
     pub(crate) fn apply(&self, resource: &mut Resource, schema: &Schema) -> Result<(), String> {
         let id = resource.current_id(schema);
-        self.set_everywhere(resource, &id)
+        self.set_everywhere(resource, &id, schema)
     }
 
-    fn set_everywhere(&self, resource: &mut Resource, id: &ResId) -> Result<(), String> {
+    fn set_everywhere(
+        &self,
+        resource: &mut Resource,
+        id: &ResId,
+        schema: &Schema,
+    ) -> Result<(), String> {
         let gvk = &id.gvk;
         if !id.cluster_scoped {
             self.set_metadata(&mut resource.root).map_err(|problem| {
@@ -117,14 +122,31 @@ impl Namespace {
             } else {
                 Create::No
             };
-            walk(
-                &mut resource.root,
-                path,
-                create,
-                || id.clone(),
-                |node| self.set(node),
-            )
-            .map_err(|error| error.0)?;
+            if spec.path == "metadata/annotations" {
+                // What kustomize records is there by now.
+                let mut recorded = resource.clone();
+                recorded.record(id.clone());
+                let annotations = crate::output::with_records(&recorded).root;
+                let annotations = annotations
+                    .get("metadata")
+                    .and_then(|m| m.get("annotations"));
+                let problem =
+                    super::metadata::wrong_kind("ScalarNode", annotations.unwrap_or(&Node::map()));
+                let id = resource.current_id(schema);
+                return Err(format!(
+                    "namespace field specs must target scalar nodes: considering field '{}' of object {id}: {problem}",
+                    spec.path
+                ));
+            }
+            walk_part(&mut resource.root, path, create, |node| self.set(node)).map_err(
+                |problem| {
+                    let id = resource.current_id(schema);
+                    format!(
+                        "namespace transformation failed: {}",
+                        problem.of(path, &id).0
+                    )
+                },
+            )?;
         }
         Ok(())
     }

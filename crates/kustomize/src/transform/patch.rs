@@ -59,7 +59,8 @@ impl MergePatch {
         if blank {
             root.remove("apiVersion");
         } else {
-            root.set("apiVersion", Node::string(resource.api_version()));
+            let own = Node::Scalar(Scalar::untagged(resource.api_version()));
+            root.set("apiVersion", own);
         }
         self.apply_root(&root, resource, schema)?;
         if blank && !resource.is_empty() {
