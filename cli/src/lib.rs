@@ -65,13 +65,35 @@ enum Command {
     Up(up::UpArgs),
     /// Print a script that completes commands in a shell
     Completion(completion::Completion),
+    #[command(flatten)]
+    Local(LocalCommand),
+    #[command(flatten)]
+    Cluster(ClusterCommand),
+}
+
+/// The commands that need no cluster.
+#[derive(Subcommand)]
+enum LocalCommand {
     /// Build kustomizations as the kustomize command does
     #[command(subcommand)]
     Kustomize(commands::kustomize::Kustomize),
     /// Render, check and pack charts as the helm command does
     Helm(Box<helm::Helm>),
+}
+
+/// [`Cli`] without the commands that its first word rules out: these are over
+/// sooner than the tree of all commands is made.
+#[derive(Parser)]
+#[command(
+    name = "sluice",
+    disable_version_flag = true,
+    disable_help_subcommand = true
+)]
+struct LocalCli {
     #[command(flatten)]
-    Cluster(ClusterCommand),
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: LocalCommand,
 }
 
 /// The commands that ask a cluster something and end.
@@ -160,8 +182,8 @@ fn execute(arguments: impl IntoIterator<Item = OsString>, mut terminal: Terminal
         Err(error) if is_helm && !is_help(&error) => return helm::refuse(&complaint(&error)),
         Err(error) => return refuse(&error, &mut terminal),
     };
-    // A build of local files is over sooner than this is done.
-    if !matches!(cli.command, Some(Command::Kustomize(_))) {
+    // Work on local files is over sooner than this is done.
+    if !matches!(cli.command, Some(Command::Local(_))) {
         sluice_runtime::client::install_tls();
     }
     match run(cli, terminal.clone()) {
@@ -178,7 +200,17 @@ fn execute(arguments: impl IntoIterator<Item = OsString>, mut terminal: Terminal
 }
 
 fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(arguments)
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let first = arguments.get(1).and_then(|word| word.to_str());
+    if !matches!(first, Some("helm" | "kustomize")) {
+        return Cli::try_parse_from(arguments);
+    }
+    let local = LocalCli::try_parse_from(arguments)?;
+    Ok(Cli {
+        version: false,
+        global: local.global,
+        command: Some(Command::Local(local.command)),
+    })
 }
 
 fn run(cli: Cli, mut terminal: Terminal) -> Outcome<ExitCode> {
@@ -199,11 +231,11 @@ fn run(cli: Cli, mut terminal: Terminal) -> Outcome<ExitCode> {
             terminal.print(&command.script(&mut tree))?;
             Ok(ExitCode::SUCCESS)
         }
-        Some(Command::Kustomize(command)) => {
+        Some(Command::Local(LocalCommand::Kustomize(command))) => {
             command.run(&mut terminal)?;
             Ok(ExitCode::SUCCESS)
         }
-        Some(Command::Helm(command)) => Ok(command.run(&cli.global)),
+        Some(Command::Local(LocalCommand::Helm(command))) => Ok(command.run(&cli.global)),
         Some(Command::Cluster(command)) => {
             run_command(&command, &cli.global, terminal)?;
             Ok(ExitCode::SUCCESS)

@@ -23,6 +23,7 @@ pub(super) struct Live {
 /// # Errors
 /// There is no cluster, or it does not answer.
 pub(super) fn connect(env: &Environment<'_>) -> Done<Live> {
+    sluice_runtime::client::install_tls();
     let unreachable = |text: String| HelmError(format!("Kubernetes cluster unreachable: {text}"));
     let mut args = env.global.cluster.clone();
     let helm = env.helm;

@@ -10,8 +10,8 @@ use sluice_helm::package::{archive_name, lock_digest, lock_yaml};
 use sluice_version::{Constraint, Version};
 
 use super::options::DownloadOptions;
-use super::repositories::{Fetcher, Named, known, no_registries, same};
-use super::{Done, Environment, HelmError, fail, now};
+use super::repositories::{Fetcher, Named, known, same};
+use super::{Done, Environment, HelmError, fail, now, registry};
 
 /// `helm dependency`.
 #[derive(Debug, Subcommand)]
@@ -398,7 +398,7 @@ pub(super) fn update(
         return Ok(());
     }
     sources.refresh(&wanted, env)?;
-    let locked = resolve(&folder, &wanted, &sources)?;
+    let locked = resolve(&folder, &wanted, &sources, env)?;
     fetch(&folder, &locked, &sources, env)?;
     let digest = lock_digest(&wanted, &locked);
     if chart
@@ -487,7 +487,12 @@ fn local_folder(chart: &Path, address: &str) -> PathBuf {
 }
 
 /// Chooses a version for every dependency.
-fn resolve(folder: &Path, wanted: &[Dependency], sources: &Sources) -> Done<Vec<Dependency>> {
+fn resolve(
+    folder: &Path,
+    wanted: &[Dependency],
+    sources: &Sources,
+    env: &Environment<'_>,
+) -> Done<Vec<Dependency>> {
     let mut locked = Vec::new();
     let mut missing = Vec::new();
     for dependency in wanted {
@@ -512,8 +517,12 @@ fn resolve(folder: &Path, wanted: &[Dependency], sources: &Sources) -> Done<Vec<
             }
             let version = view_chart(&inner)?.metadata.version;
             accepted(&version).then_some(version)
-        } else if address.starts_with("oci://") {
-            return no_registries(&address);
+        } else if address.starts_with(registry::SCHEME) {
+            let chart = format!("{}/{}", address.trim_end_matches('/'), dependency.name);
+            // What cannot be chosen cannot be had either, and is told of then.
+            let version = &dependency.version;
+            let chosen = registry::choose(&sources.fetcher, env, &chart, version);
+            Some(chosen.unwrap_or_else(|_| version.clone()))
         } else {
             let index = sources.index(&address)?;
             let versions = index.entries.get(&dependency.name).ok_or_else(|| {
@@ -579,22 +588,29 @@ fn fetch(
             archives.push((archive_name(&chart), write_archive(&chart, now())?));
             continue;
         }
-        if address.starts_with("oci://") {
-            return no_registries(&address);
-        }
         writeln!(
             env.out,
             "Downloading {} from repo {address}",
             dependency.name
         )?;
-        let index = sources.index(&address)?;
-        let version = index.get(&dependency.name, &dependency.version)?;
-        let bytes = sources
-            .fetcher
-            .archive(&address, version)
-            .map_err(|HelmError(text)| {
-                HelmError(format!("could not download {}: {text}", dependency.name))
-            })?;
+        let (url, got) = if address.starts_with(registry::SCHEME) {
+            let url = format!("{}/{}", address.trim_end_matches('/'), dependency.name);
+            let got = registry::pull(&sources.fetcher, env, &url, &dependency.version);
+            (url, got)
+        } else {
+            let index = sources.index(&address)?;
+            let version = index.get(&dependency.name, &dependency.version)?;
+            let url = version.url(&address).map_err(HelmError)?;
+            (url, sources.fetcher.archive(&address, version))
+        };
+        let bytes = match got {
+            Ok(bytes) => bytes,
+            Err(HelmError(text)) => {
+                let text = format!("could not download {url}: {text}");
+                writeln!(env.out, "Save error occurred:  {text}")?;
+                return fail(text);
+            }
+        };
         let chart = load_archive(&bytes)?;
         archives.push((archive_name(&chart), bytes));
     }

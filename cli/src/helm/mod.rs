@@ -9,6 +9,7 @@ mod dependency;
 mod lint;
 mod options;
 mod package;
+mod registry;
 mod repositories;
 mod show;
 mod template;
@@ -55,8 +56,8 @@ pub(crate) struct HelmGlobals {
     /// Accepted for the sake of scripts: indexes are not kept
     #[arg(long, global = true, hide = true)]
     repository_cache: Option<std::path::PathBuf>,
-    /// Accepted for the sake of scripts: there are no registries
-    #[arg(long, global = true, hide = true)]
+    /// File with names and passwords for registries
+    #[arg(long, global = true, env = "HELM_REGISTRY_CONFIG")]
     registry_config: Option<std::path::PathBuf>,
     /// Accepted for the sake of scripts: charts are not kept
     #[arg(long, global = true, hide = true)]

@@ -117,8 +117,8 @@ pub(crate) struct DownloadOptions {
     /// Send user name and password to other hosts as well
     #[arg(long)]
     pub(crate) pass_credentials: bool,
-    /// Accepted for the sake of scripts: addresses say what is used
-    #[arg(long, hide = true)]
+    /// Speak to registries without TLS
+    #[arg(long)]
     pub(crate) plain_http: bool,
 }
 
@@ -160,7 +160,7 @@ impl ChartOptions {
         &self,
         reference: &str,
         versions: ApiVersions,
-        env: &Environment<'_>,
+        env: &mut Environment<'_>,
     ) -> Done<Chart> {
         let reference = reference.trim();
         let path = Path::new(reference);

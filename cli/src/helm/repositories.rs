@@ -9,7 +9,7 @@ use sluice_helm::chart::MAX_ARCHIVE_BYTES;
 use sluice_helm::index::{ChartVersion, Index};
 
 use super::options::DownloadOptions;
-use super::{Done, Environment, HelmError, fail};
+use super::{Done, Environment, HelmError, fail, registry};
 
 /// Most bytes of an index or an archive.
 const MAX_DOWNLOAD_BYTES: u64 = MAX_ARCHIVE_BYTES;
@@ -34,8 +34,8 @@ pub(super) struct Named {
 pub(super) fn known(env: &Environment<'_>) -> Done<Vec<Named>> {
     let path = match &env.helm.repository_config {
         Some(path) => path.clone(),
-        None => match default_path() {
-            Some(path) => path,
+        None => match config_folder() {
+            Some(folder) => folder.join("repositories.yaml"),
             None => return Ok(Vec::new()),
         },
     };
@@ -67,15 +67,16 @@ pub(super) fn known(env: &Environment<'_>) -> Done<Vec<Named>> {
         .collect())
 }
 
-/// Where Helm keeps the list of repositories.
-fn default_path() -> Option<PathBuf> {
+/// Where Helm keeps the list of repositories, and what it knows of registries.
+pub(super) fn config_folder() -> Option<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
-    let folder = match (variable("HELM_CONFIG_HOME"), variable("XDG_CONFIG_HOME")) {
-        (Some(folder), _) => PathBuf::from(folder),
-        (None, Some(folder)) => PathBuf::from(folder).join("helm"),
-        (None, None) => PathBuf::from(variable("HOME")?).join(".config/helm"),
-    };
-    Some(folder.join("repositories.yaml"))
+    Some(
+        match (variable("HELM_CONFIG_HOME"), variable("XDG_CONFIG_HOME")) {
+            (Some(folder), _) => PathBuf::from(folder),
+            (None, Some(folder)) => PathBuf::from(folder).join("helm"),
+            (None, None) => PathBuf::from(variable("HOME")?).join(".config/helm"),
+        },
+    )
 }
 
 /// Whether two addresses are the same repository.
@@ -85,10 +86,12 @@ pub(super) fn same(a: &str, b: &str) -> bool {
 
 /// Downloads.
 pub(super) struct Fetcher {
-    client: reqwest::blocking::Client,
+    pub(super) client: reqwest::blocking::Client,
     username: Option<String>,
     password: Option<String>,
     pass_credentials: bool,
+    /// Whether registries are spoken to without TLS.
+    pub(super) plain_http: bool,
 }
 
 impl Fetcher {
@@ -97,6 +100,7 @@ impl Fetcher {
     /// # Errors
     /// A certificate or key cannot be used.
     pub(super) fn new(options: &DownloadOptions) -> Done<Self> {
+        sluice_runtime::client::install_tls();
         let mut builder = reqwest::blocking::Client::builder().timeout(TIMEOUT);
         if let Some(path) = &options.ca_file {
             let certificates = reqwest::Certificate::from_pem_bundle(&std::fs::read(path)?)?;
@@ -113,6 +117,7 @@ impl Fetcher {
             username: options.username.clone(),
             password: options.password.clone(),
             pass_credentials: options.pass_credentials,
+            plain_http: options.plain_http,
         })
     }
 
@@ -124,7 +129,13 @@ impl Fetcher {
             username: self.username.clone().or_else(|| named.username.clone()),
             password: self.password.clone().or_else(|| named.password.clone()),
             pass_credentials: self.pass_credentials,
+            plain_http: self.plain_http,
         }
+    }
+
+    /// The name and password that the user gave.
+    pub(super) fn credentials(&self) -> Option<(String, String)> {
+        Some((self.username.clone()?, self.password.clone()?))
     }
 
     /// Downloads a file within bounds, with credentials.
@@ -182,7 +193,7 @@ impl Fetcher {
 }
 
 /// An error without its address, which may hold secrets, but with its cause.
-fn told(url: &str, error: &reqwest::Error) -> String {
+pub(super) fn told(url: &str, error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
@@ -234,8 +245,11 @@ pub(super) fn from_repository(
     name: &str,
     version: &str,
 ) -> Done<Vec<u8>> {
-    if repository.starts_with("oci://") {
-        return no_registries(repository);
+    if repository.starts_with(registry::SCHEME) {
+        return fail(format!(
+            "looks like {repository:?} is not a valid chart repository or cannot be reached: failed \
+             to perform \"FetchReference\" on source: invalid reference"
+        ));
     }
     let index = fetcher.index(repository).map_err(|HelmError(text)| {
         HelmError(format!(
@@ -258,12 +272,12 @@ pub(super) fn from_repository(
 /// Helm's text.
 pub(super) fn from_reference(
     fetcher: &Fetcher,
-    env: &Environment<'_>,
+    env: &mut Environment<'_>,
     reference: &str,
     version: &str,
 ) -> Done<Vec<u8>> {
-    if reference.starts_with("oci://") {
-        return no_registries(reference);
+    if reference.starts_with(registry::SCHEME) {
+        return registry::pull(fetcher, env, reference, version);
     }
     if reference.contains("://") {
         return fetcher.get(reference);
@@ -286,12 +300,4 @@ pub(super) fn from_reference(
         ))
     })?;
     fetcher.archive(&named.url, found)
-}
-
-/// Says that charts are not had from registries.
-pub(super) fn no_registries<T>(reference: &str) -> Done<T> {
-    fail(format!(
-        "{reference}: charts are not pulled from registries by this command; pull the chart first \
-         and give its path"
-    ))
 }

@@ -44,7 +44,7 @@ pub(crate) struct ShowArgs {
 }
 
 impl ShowArgs {
-    fn chart(&self, env: &Environment<'_>) -> Done<Chart> {
+    fn chart(&self, env: &mut Environment<'_>) -> Done<Chart> {
         self.chart.locate(&self.reference, ApiVersions::Any, env)
     }
 }

@@ -1,12 +1,14 @@
 //! `helm template`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use sluice_helm::chart::ApiVersions;
 use sluice_helm::template::{
-    Hooks, TemplateOptions, Templated, generated_name, release_name, show_only, template,
+    Hooks, Missing, Stage, TemplateError, TemplateOptions, Templated, generated_name, release_name,
+    show_only, template,
 };
 use sluice_helm::{Action, Capabilities, Crds, KubeVersion, Limits, Notes, ReleaseInfo, Schemas};
 
@@ -72,6 +74,11 @@ pub(crate) struct TemplateArgs {
     /// Download dependencies that are missing
     #[arg(long)]
     dependency_update: bool,
+    /// Plugin of Helm that changes what is printed; there are no plugins
+    #[arg(long, hide = true)]
+    post_renderer: Option<String>,
+    #[arg(long, hide = true)]
+    post_renderer_args: Vec<String>,
     #[command(flatten)]
     chart: ChartOptions,
     #[command(flatten)]
@@ -124,6 +131,12 @@ impl TemplateArgs {
         if let Some(Some(wait)) = &self.accepted.wait {
             check_wait(wait)?;
         }
+        if let Some(name) = self.post_renderer.as_ref().filter(|n| !n.is_empty()) {
+            return fail(format!(
+                "invalid argument {name:?} for \"--post-renderer\" flag: plugin: {{Name:{name} \
+                 Type:postrenderer/v1}} not found"
+            ));
+        }
         self.warn_of_deprecated(env)?;
         let capabilities = self.capabilities()?;
         let (name, reference) = self.name_and_chart()?;
@@ -165,6 +178,10 @@ impl TemplateArgs {
                 false => Notes::Own,
             },
             limits: Limits::default(),
+            missing: match self.dependency_update {
+                true => Missing::Accept,
+                false => Missing::Refuse,
+            },
         };
         if let Some(live) = live {
             let asked = std::mem::replace(&mut options.capabilities, live.capabilities);
@@ -177,15 +194,16 @@ impl TemplateArgs {
                 .extend(self.api_versions.clone());
             world.lookup = Arc::clone(&live.lookup);
         }
-        match template(chart, &user, &options, world) {
-            Ok(templated) => {
-                for warning in &templated.warnings {
-                    writeln!(env.err, "{warning}")?;
-                }
-                self.print(&options.release.name, &templated, env)
-            }
+        let outcome = template(chart, &user, &options, world);
+        let (Ok(Templated { warnings, .. }) | Err(TemplateError { warnings, .. })) = &outcome;
+        for warning in warnings {
+            writeln!(env.err, "{warning}")?;
+        }
+        match outcome {
+            Ok(templated) => self.print(&options.release.name, &templated, env),
             Err(error) if env.helm.debug => {
-                if let Some(partial) = &error.partial {
+                if error.stage == Stage::Rendering {
+                    let partial = error.partial.as_deref().unwrap_or_default();
                     writeln!(env.out, "{}", partial.trim())?;
                 }
                 fail(error.text)
@@ -274,21 +292,35 @@ impl TemplateArgs {
             if self.release_name {
                 folder.push(name);
             }
-            for (name, text) in templated.files(crds, hooks) {
-                let path = folder.join(name);
-                sluice_helm::disk::write_file(&path, text.as_bytes())?;
-                writeln!(env.out, "wrote {}", path.display())?;
+            let pieces = templated.pieces(crds, hooks);
+            let mut files = BTreeMap::<&str, String>::new();
+            for (name, text) in &pieces {
+                files.entry(name).or_default().push_str(text);
+            }
+            for (name, text) in &files {
+                sluice_helm::disk::write_file(&folder.join(name), text.as_bytes())?;
+            }
+            // Helm tells of each manifest as it is appended.
+            for (name, _) in &pieces {
+                writeln!(env.out, "wrote {}", folder.join(name).display())?;
             }
             // Where the manifests would stand.
             writeln!(env.out)?;
             return Ok(());
         }
-        let mut text = templated.text(crds, hooks);
         if !self.show_only.is_empty() {
-            text = show_only(&self.show_only, &text).map_err(HelmError)?;
+            let text = templated.text(crds, hooks);
+            let text = show_only(&self.show_only, &text).map_err(HelmError)?;
+            env.out.write_all(text.as_bytes())?;
+            return Ok(());
         }
-        env.out.write_all(text.as_bytes())?;
-        Ok(())
+        let mut written = Ok(());
+        templated.write(crds, hooks, |piece| {
+            if written.is_ok() {
+                written = env.out.write_all(piece.as_bytes());
+            }
+        });
+        Ok(written?)
     }
 }
 

@@ -9,8 +9,8 @@ use crate::text::Str;
 /// A template text under its name, kept for positions in errors.
 #[derive(Debug)]
 pub(crate) struct Source {
-    pub name: String,
-    pub text: Vec<u8>,
+    pub name: Str,
+    pub text: Str,
 }
 
 /// One template: a whole text, or a `define` or `block` in it.
@@ -25,10 +25,10 @@ pub(crate) struct Tree {
 pub(crate) enum Node {
     Text { start: usize, end: usize },
     Action(Action),
-    If(Branch),
-    With(Branch),
-    Range(Branch),
-    Template(Call),
+    If(Box<Branch>),
+    With(Box<Branch>),
+    Range(Box<Branch>),
+    Template(Box<Call>),
     Break,
     Continue,
 }
@@ -80,9 +80,9 @@ pub(crate) enum ExprKind {
     Dot,
     Nil,
     Bool(bool),
-    Number(Number),
+    Number(Box<Number>),
     /// The literal as written, and its value.
-    String(String, Str),
+    String(Str, Str),
     Identifier(FuncRef),
     Field(Vec<Str>),
     Variable(Str, Vec<Str>),
@@ -92,9 +92,9 @@ pub(crate) enum ExprKind {
 }
 
 /// A function by name, and its place in the table it was parsed against.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct FuncRef {
-    pub name: Str,
+    pub name: &'static str,
     pub index: usize,
 }
 
@@ -162,8 +162,8 @@ impl Display for Expr {
             ExprKind::Nil => f.write_str("nil"),
             ExprKind::Bool(b) => write!(f, "{b}"),
             ExprKind::Number(number) => f.write_str(&number.text),
-            ExprKind::String(literal, _) => f.write_str(literal),
-            ExprKind::Identifier(func) => write!(f, "{}", func.name),
+            ExprKind::String(literal, _) => write!(f, "{literal}"),
+            ExprKind::Identifier(func) => f.write_str(func.name),
             ExprKind::Field(names) => write_fields(f, names),
             ExprKind::Variable(name, names) => {
                 write!(f, "{name}")?;

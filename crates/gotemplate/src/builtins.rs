@@ -74,7 +74,7 @@ pub(crate) static BUILTINS: &[Builtin] = &[
         Ok(Operand::plain(Value::Bool(!args[0].value.is_true())))
     }),
     plain("print", &[], Some(ANY), |args, limit| {
-        Ok(text(sprint(&values(args), limit)?))
+        Ok(text(sprint(args.iter().map(|a| &a.value), limit)?))
     }),
     plain(
         "printf",

@@ -5,7 +5,6 @@ use crate::builtins::Shape;
 use crate::error::{CallError, Problem};
 use crate::exec::{At, Exec, Frame, Host, Operand, Run};
 use crate::set::Callee;
-use crate::text::Str;
 use crate::types::{Kind, Method, Type};
 use crate::value::{IntType, UintType, Value};
 
@@ -14,7 +13,7 @@ pub(crate) type Final = Option<Operand>;
 
 /// The parameters of a function or method.
 struct Signature<'s> {
-    name: &'s Str,
+    name: &'s str,
     params: &'s [Type],
     variadic: Option<Type>,
 }
@@ -42,24 +41,23 @@ impl<'r, H: Host> Run<'r, H> {
     ) -> Exec<Operand> {
         let functions = self.functions;
         let Some(callee) = functions.get(func.index) else {
-            let name = crate::strconv::quote(&func.name);
+            let name = crate::strconv::quote(func.name.as_bytes());
             return Err(frame.error(format!("{name} is not a defined function")));
         };
         match callee {
             Callee::Host(function) => {
                 let signature = Signature {
-                    name: &func.name,
+                    name: func.name,
                     params: function.params,
                     variadic: function.variadic,
                 };
-                let argv = self.arguments(frame, dot, &signature, args, last)?;
-                let values: Vec<Value> = argv.into_iter().map(|a| a.value).collect();
+                let values = self.arguments(frame, dot, &signature, args, last, |a| a.value)?;
                 let result = (function.call)(self, &values);
-                self.returned(frame, node, &func.name, result, function.returns)
+                self.returned(frame, node, func.name, result, function.returns)
             }
             Callee::Builtin(builtin) => {
                 let signature = Signature {
-                    name: &func.name,
+                    name: func.name,
                     params: builtin.params,
                     variadic: builtin.variadic,
                 };
@@ -76,11 +74,11 @@ impl<'r, H: Host> Run<'r, H> {
                             },
                             (None, None) => String::new(),
                         };
-                        let argv = self.arguments(frame, dot, &signature, args, last)?;
+                        let argv = self.arguments(frame, dot, &signature, args, last, |a| a)?;
                         Err(crate::builtins::call(&argv[0], &shown))
                     }
                     Shape::Plain(body) => {
-                        let argv = self.arguments(frame, dot, &signature, args, last)?;
+                        let argv = self.arguments(frame, dot, &signature, args, last, |a| a)?;
                         body(&argv, self.bytes_left())
                     }
                 };
@@ -89,7 +87,7 @@ impl<'r, H: Host> Run<'r, H> {
                         self.count_result(frame, &operand.value)?;
                         Ok(operand)
                     }
-                    Err(cause) => Err(self.failed(frame, node, &func.name, cause)),
+                    Err(cause) => Err(self.failed(frame, node, func.name, cause)),
                 }
             }
         }
@@ -106,23 +104,21 @@ impl<'r, H: Host> Run<'r, H> {
         args: &'t [Expr],
         last: Final,
     ) -> Exec<Operand> {
-        let name = Str::from(method.name);
         let signature = Signature {
-            name: &name,
+            name: method.name,
             params: method.params,
             variadic: method.variadic,
         };
-        let argv = self.arguments(frame, dot, &signature, args, last)?;
-        let values: Vec<Value> = argv.into_iter().map(|a| a.value).collect();
+        let values = self.arguments(frame, dot, &signature, args, last, |a| a.value)?;
         let result = (method.call)(receiver, &values);
-        self.returned(frame, At::Expr(node), &name, result, method.returns)
+        self.returned(frame, At::Expr(node), method.name, result, method.returns)
     }
 
     fn returned<'t>(
         &mut self,
         frame: &mut Frame<'t>,
         node: At<'t>,
-        name: &Str,
+        name: &str,
         result: Result<Value, CallError>,
         of: Type,
     ) -> Exec<Operand> {
@@ -139,12 +135,12 @@ impl<'r, H: Host> Run<'r, H> {
         &mut self,
         frame: &mut Frame<'t>,
         node: At<'t>,
-        name: &Str,
+        name: &str,
         cause: CallError,
     ) -> Box<crate::error::ExecError> {
         frame.set_at(node);
         frame.fail(Problem::Call {
-            function: name.to_text().into_owned(),
+            function: name.to_owned(),
             cause: Box::new(cause),
         })
     }
@@ -184,22 +180,24 @@ impl<'r, H: Host> Run<'r, H> {
         Ok(value)
     }
 
-    fn arguments<'t>(
+    /// Evaluates all arguments, and keeps of each what `keep` makes of it.
+    fn arguments<'t, T>(
         &mut self,
         frame: &mut Frame<'t>,
         dot: &Operand,
         signature: &Signature<'_>,
         args: &'t [Expr],
         last: Final,
-    ) -> Exec<Vec<Operand>> {
+        keep: fn(Operand) -> T,
+    ) -> Exec<Vec<T>> {
         let args = args.get(1..).unwrap_or_default();
         check_arity(frame, signature, args.len(), &last)?;
         let mut argv = Vec::with_capacity(args.len() + usize::from(last.is_some()));
         for (i, arg) in args.iter().enumerate() {
-            argv.push(self.argument(frame, dot, signature.param(i), arg)?);
+            argv.push(keep(self.argument(frame, dot, signature.param(i), arg)?));
         }
         if let Some(last) = last {
-            argv.push(validate(frame, last, signature.param(args.len()))?);
+            argv.push(keep(validate(frame, last, signature.param(args.len()))?));
         }
         Ok(argv)
     }

@@ -82,12 +82,13 @@ impl Kind {
     }
 }
 
-/// A token: its kind, place and text. An error's text is its message.
-#[derive(Debug, Clone)]
+/// A token: its kind, place and text. What an error says is in
+/// [`Lexer::problem`].
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Token<'a> {
     pub kind: Kind,
     pub pos: usize,
-    pub text: std::borrow::Cow<'a, [u8]>,
+    pub text: &'a [u8],
     pub line: usize,
 }
 
@@ -104,7 +105,8 @@ pub(crate) struct Lexer<'a> {
     start_line: usize,
     inside_action: bool,
     paren_depth: usize,
-    failed: bool,
+    /// What is wrong with the text, once an error has been read.
+    pub problem: Option<String>,
     /// Whether `break` and `continue` are keywords rather than functions.
     pub loop_words: bool,
 }
@@ -127,14 +129,14 @@ impl<'a> Lexer<'a> {
             start_line: 1,
             inside_action: false,
             paren_depth: 0,
-            failed: false,
+            problem: None,
             loop_words: true,
         }
     }
 
     /// Returns the next token; after the end or an error, the end again.
     pub(crate) fn next_token(&mut self) -> Token<'a> {
-        if self.failed {
+        if self.problem.is_some() {
             return self.token(Kind::Eof);
         }
         loop {
@@ -153,7 +155,7 @@ impl<'a> Lexer<'a> {
         let token = Token {
             kind,
             pos: self.start,
-            text: self.input[self.start..self.pos].into(),
+            text: &self.input[self.start..self.pos],
             line: self.start_line,
         };
         self.start = self.pos;
@@ -175,10 +177,10 @@ impl<'a> Lexer<'a> {
         let token = Token {
             kind: Kind::Error,
             pos: self.start,
-            text: message.into().into_bytes().into(),
+            text: &[],
             line: self.start_line,
         };
-        self.failed = true;
+        self.problem = Some(message.into());
         self.input = &[];
         self.start = 0;
         self.pos = 0;
@@ -388,10 +390,21 @@ impl<'a> Lexer<'a> {
         self.emit(Kind::Space)
     }
 
-    fn identifier(&mut self) -> Step<'a> {
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.advance();
+    /// Reads on to the end of a word.
+    fn word(&mut self) {
+        loop {
+            // Most words are ASCII.
+            let is_plain = |b: &&u8| b.is_ascii_alphanumeric() || **b == b'_';
+            self.pos += self.rest().iter().take_while(is_plain).count();
+            match self.peek() {
+                Some(rune) if !rune.is_ascii() && is_alphanumeric(rune) => self.advance(),
+                _ => return,
+            };
         }
+    }
+
+    fn identifier(&mut self) -> Step<'a> {
+        self.word();
         if !self.at_terminator() {
             return self.bad_character();
         }
@@ -421,9 +434,7 @@ impl<'a> Lexer<'a> {
                 Kind::Dot
             });
         }
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.advance();
-        }
+        self.word();
         if !self.at_terminator() {
             return self.bad_character();
         }

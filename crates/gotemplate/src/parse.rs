@@ -19,37 +19,38 @@ use crate::text::Str;
 /// beyond what a thread's stack would hold here; no real template comes near.
 const MAX_NESTING: usize = 1000;
 
+/// What a text is written in.
+pub(crate) struct Language<'l> {
+    pub delimiters: &'l Delimiters,
+    /// Finds a function by its name.
+    pub function: &'l dyn Fn(&str) -> Option<FuncRef>,
+    /// Whether `break` and `continue` are words of the language.
+    pub loop_words: bool,
+}
+
 /// Parses one text into its trees, the outer one last.
 pub(crate) fn parse(
-    name: &str,
-    text: &[u8],
-    delimiters: &Delimiters,
-    function: &dyn Fn(&str) -> Option<usize>,
+    name: Str,
+    text: Str,
+    language: &Language<'_>,
 ) -> Result<Vec<Tree>, ParseError> {
-    let mut lexer = Lexer::new(text, delimiters);
-    lexer.loop_words = function("break").is_none() && function("continue").is_none();
-    let source = Arc::new(Source {
-        name: name.to_owned(),
-        text: text.to_vec(),
-    });
+    let mut lexer = Lexer::new(&text, language.delimiters);
+    lexer.loop_words = language.loop_words;
     let mut parser = Parser {
         lexer,
-        buffered: Vec::new(),
+        buffered: Vec::with_capacity(3),
         last_line: 1,
-        source,
-        function,
-        trees: HashMap::new(),
-        order: Vec::new(),
+        source: Arc::new(Source {
+            name: name.clone(),
+            text: text.clone(),
+        }),
+        function: language.function,
+        trees: Trees::default(),
         scope: Scope::default(),
         nesting: 0,
     };
     parser.top_level(name)?;
-    let mut trees = parser.trees;
-    Ok(parser
-        .order
-        .iter()
-        .filter_map(|name| trees.remove(name))
-        .collect())
+    Ok(parser.trees.list)
 }
 
 type Parse<T> = Result<T, ParseError>;
@@ -60,28 +61,57 @@ struct Parser<'a> {
     buffered: Vec<Token<'a>>,
     last_line: usize,
     source: Arc<Source>,
-    function: &'a dyn Fn(&str) -> Option<usize>,
-    trees: HashMap<Str, Tree>,
-    order: Vec<Str>,
+    function: &'a dyn Fn(&str) -> Option<FuncRef>,
+    trees: Trees,
     scope: Scope,
     nesting: usize,
 }
 
-/// What a `define` or `block` starts afresh.
+/// How many parts most nodes have; room for them is made at once.
+const FEW: usize = 2;
+
+/// Gives back the room of a list that is complete, if there is some to speak of.
+fn trim<T>(list: &mut Vec<T>) {
+    if list.capacity() - list.len() >= FEW {
+        list.shrink_to_fit();
+    }
+}
+
+/// How many trees are looked through one by one.
+const FEW_TREES: usize = 8;
+
+/// The trees of a text in the order in which their names came.
+#[derive(Default)]
+struct Trees {
+    list: Vec<Tree>,
+    /// Where each stands, once there are more than a few.
+    places: HashMap<Str, usize>,
+}
+
+impl Trees {
+    fn find(&self, name: &Str) -> Option<usize> {
+        if self.list.len() <= FEW_TREES {
+            return self.list.iter().position(|tree| tree.name == *name);
+        }
+        self.places.get(name).copied()
+    }
+
+    fn push(&mut self, tree: Tree) {
+        self.list.push(tree);
+        if self.list.len() > FEW_TREES {
+            for at in self.places.len()..self.list.len() {
+                self.places.insert(self.list[at].name.clone(), at);
+            }
+        }
+    }
+}
+
+/// What a `define` or `block` starts afresh. `$` is known everywhere.
+#[derive(Default)]
 struct Scope {
     variables: Vec<Str>,
     range_depth: usize,
     action_line: usize,
-}
-
-impl Default for Scope {
-    fn default() -> Self {
-        Scope {
-            variables: vec![Str::from("$")],
-            range_depth: 0,
-            action_line: 0,
-        }
-    }
 }
 
 /// What ended a list of nodes.
@@ -121,7 +151,7 @@ impl Control {
         }
     }
 
-    fn node(self, branch: Branch) -> Node {
+    fn node(self, branch: Box<Branch>) -> Node {
         match self {
             Control::If => Node::If(branch),
             Control::With => Node::With(branch),
@@ -171,7 +201,7 @@ impl<'a> Parser<'a> {
 
     fn error<T>(&self, message: impl Into<String>) -> Parse<T> {
         Err(ParseError {
-            file: self.source.name.clone(),
+            file: self.source.name.to_string(),
             line: self.last_line,
             message: message.into(),
         })
@@ -179,7 +209,7 @@ impl<'a> Parser<'a> {
 
     fn unexpected<T>(&self, token: &Token<'_>, context: &str) -> Parse<T> {
         if token.kind == Kind::Error {
-            let message = String::from_utf8_lossy(&token.text);
+            let message = self.lexer.problem.clone().unwrap_or_default();
             let started = self.scope.action_line;
             if started != 0 && started != token.line {
                 let place = format!(" started at {}:{started}", self.source.name);
@@ -203,8 +233,8 @@ impl<'a> Parser<'a> {
 
     // Templates.
 
-    fn top_level(&mut self, name: &str) -> Parse<()> {
-        let mut root = Vec::new();
+    fn top_level(&mut self, name: Str) -> Parse<()> {
+        let mut root = Vec::with_capacity(FEW);
         while self.peek().kind != Kind::Eof {
             if self.peek().kind == Kind::LeftDelim {
                 let delimiter = self.next();
@@ -223,7 +253,7 @@ impl<'a> Parser<'a> {
                 }
             }
         }
-        self.add(Str::from(name), root)
+        self.add(name, root)
     }
 
     fn definition(&mut self) -> Parse<()> {
@@ -244,27 +274,25 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn add(&mut self, name: Str, root: Vec<Node>) -> Parse<()> {
+    fn add(&mut self, name: Str, mut root: Vec<Node>) -> Parse<()> {
+        trim(&mut root);
         let tree = Tree {
-            name: name.clone(),
+            name,
             source: Arc::clone(&self.source),
             root,
         };
         let text = &self.source.text;
-        match self.trees.get(&name) {
-            Some(old) if !is_empty(&old.root, text) => {
-                if is_empty(&tree.root, text) {
-                    return Ok(());
-                }
+        match self.trees.find(&tree.name) {
+            Some(at) if is_empty(&self.trees.list[at].root, text) => self.trees.list[at] = tree,
+            Some(_) if is_empty(&tree.root, text) => {}
+            Some(_) => {
                 return self.error(format!(
                     "template: multiple definition of template {}",
-                    quote(&name)
+                    quote(&tree.name)
                 ));
             }
-            Some(_) => {}
-            None => self.order.push(name.clone()),
+            None => self.trees.push(tree),
         }
-        self.trees.insert(name, tree);
         Ok(())
     }
 
@@ -273,12 +301,13 @@ impl<'a> Parser<'a> {
             return self.error("max expression depth exceeded");
         }
         self.nesting += 1;
-        let mut nodes = Vec::new();
+        let mut nodes = Vec::with_capacity(FEW);
         while self.peek_non_space().kind != Kind::Eof {
             match self.text_or_action()? {
                 Item::Node(node) => nodes.push(node),
                 Item::Ending(ending) => {
                     self.nesting -= 1;
+                    trim(&mut nodes);
                     return Ok((nodes, ending));
                 }
             }
@@ -362,12 +391,12 @@ impl<'a> Parser<'a> {
             Ending::Else => Some(self.otherwise(control)?),
         };
         self.scope.variables.truncate(visible);
-        Ok(control.node(Branch {
+        Ok(control.node(Box::new(Branch {
             pos: pipe.pos,
             pipe,
             body,
             otherwise,
-        }))
+        })))
     }
 
     /// `{{else if}}` is `{{else}}{{if}}` whose end is shared.
@@ -405,11 +434,11 @@ impl<'a> Parser<'a> {
         }
         self.add(name.clone(), body)?;
         self.scope = outer;
-        Ok(Node::Template(Call {
+        Ok(Node::Template(Box::new(Call {
             pos: token.pos,
             name,
             pipe: Some(pipe),
-        }))
+        })))
     }
 
     fn template(&mut self) -> Parse<Node> {
@@ -423,11 +452,11 @@ impl<'a> Parser<'a> {
             self.put_back(next);
             Some(self.pipeline(CONTEXT, Kind::RightDelim)?)
         };
-        Ok(Node::Template(Call {
+        Ok(Node::Template(Box::new(Call {
             pos: token.pos,
             name,
             pipe,
-        }))
+        })))
     }
 
     fn template_name(&mut self, token: &Token<'a>, context: &str) -> Parse<Str> {
@@ -438,7 +467,7 @@ impl<'a> Parser<'a> {
     }
 
     fn unquote(&self, token: &Token<'_>) -> Parse<Str> {
-        match strconv::unquote(&String::from_utf8_lossy(&token.text)) {
+        match strconv::unquote(&String::from_utf8_lossy(token.text)) {
             Some(bytes) => Ok(Str::from(bytes)),
             None => self.error("invalid syntax"),
         }
@@ -451,13 +480,14 @@ impl<'a> Parser<'a> {
             pos: self.peek_non_space().pos,
             declared: Vec::new(),
             is_assign: false,
-            commands: Vec::new(),
+            commands: Vec::with_capacity(FEW),
         };
         self.declarations(context, &mut pipe)?;
         loop {
             let token = self.next_non_space();
             if token.kind == end {
                 self.check_pipeline(&pipe, context)?;
+                trim(&mut pipe.commands);
                 return Ok(pipe);
             }
             match token.kind {
@@ -494,9 +524,9 @@ impl<'a> Parser<'a> {
             let next = if after.kind == Kind::Space {
                 self.next_non_space()
             } else {
-                after.clone()
+                after
             };
-            let name = Str::from(&*variable.text);
+            let name = Str::from(variable.text);
             match next.kind {
                 Kind::Assign | Kind::Declare => {
                     pipe.is_assign = next.kind == Kind::Assign;
@@ -553,7 +583,7 @@ impl<'a> Parser<'a> {
 
     fn command(&mut self) -> Parse<Command> {
         let pos = self.peek_non_space().pos;
-        let mut args = Vec::new();
+        let mut args = Vec::with_capacity(FEW);
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
@@ -571,6 +601,7 @@ impl<'a> Parser<'a> {
         if args.is_empty() {
             return self.error("empty command");
         }
+        trim(&mut args);
         Ok(Command { pos, args })
     }
 
@@ -583,32 +614,32 @@ impl<'a> Parser<'a> {
         }
         // Go gives the chain the place of its first field behind the term.
         let pos = self.peek().pos;
-        let mut fields = Vec::new();
-        while self.peek().kind == Kind::Field {
-            fields.push(Str::from(&self.next().text[1..]));
-        }
         let kind = match term.kind {
-            ExprKind::Field(mut names) => {
-                names.append(&mut fields);
-                ExprKind::Field(names)
-            }
-            ExprKind::Variable(name, mut names) => {
-                names.append(&mut fields);
-                ExprKind::Variable(name, names)
-            }
+            ExprKind::Field(names) => ExprKind::Field(self.fields(names)),
+            ExprKind::Variable(name, names) => ExprKind::Variable(name, self.fields(names)),
             ExprKind::Bool(_)
             | ExprKind::String(..)
             | ExprKind::Number(_)
             | ExprKind::Nil
             | ExprKind::Dot => {
+                self.fields(Vec::new());
                 let term = quote(term.to_string().as_bytes());
                 return self.error(format!("unexpected . after term {term}"));
             }
             ExprKind::Identifier(_) | ExprKind::Chain(..) | ExprKind::Pipe(_) => {
-                ExprKind::Chain(Box::new(term), fields)
+                ExprKind::Chain(Box::new(term), self.fields(Vec::new()))
             }
         };
         Ok(Some(Expr { pos, kind }))
+    }
+
+    /// Reads the fields that stand next, behind those that are known.
+    fn fields(&mut self, mut names: Vec<Str>) -> Vec<Str> {
+        while self.peek().kind == Kind::Field {
+            names.push(Str::from(&self.next().text[1..]));
+        }
+        trim(&mut names);
+        names
     }
 
     fn term(&mut self) -> Parse<Option<Expr>> {
@@ -616,12 +647,9 @@ impl<'a> Parser<'a> {
         let pos = token.pos;
         let kind = match token.kind {
             Kind::Identifier => {
-                let name = String::from_utf8_lossy(&token.text);
+                let name = String::from_utf8_lossy(token.text);
                 match (self.function)(&name) {
-                    Some(index) => ExprKind::Identifier(FuncRef {
-                        name: Str::from(&*name),
-                        index,
-                    }),
+                    Some(function) => ExprKind::Identifier(function),
                     None => {
                         let name = quote(name.as_bytes());
                         return self.error(format!("function {name} not defined"));
@@ -631,18 +659,22 @@ impl<'a> Parser<'a> {
             Kind::Dot => ExprKind::Dot,
             Kind::Nil => ExprKind::Nil,
             Kind::Variable => {
-                let name = Str::from(&*token.text);
-                if !self.scope.variables.contains(&name) {
+                let name = Str::from(token.text);
+                if *name != *b"$" && !self.scope.variables.contains(&name) {
                     return self.error(format!("undefined variable {}", quote(&name)));
                 }
                 ExprKind::Variable(name, Vec::new())
             }
-            Kind::Field => ExprKind::Field(vec![Str::from(&token.text[1..])]),
+            Kind::Field => {
+                let mut names = Vec::with_capacity(FEW);
+                names.push(Str::from(&token.text[1..]));
+                ExprKind::Field(names)
+            }
             Kind::Bool => ExprKind::Bool(*token.text == *b"true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => {
-                let text = String::from_utf8_lossy(&token.text);
+                let text = String::from_utf8_lossy(token.text);
                 match read_number(&text, token.kind) {
-                    Ok(number) => ExprKind::Number(number),
+                    Ok(number) => ExprKind::Number(Box::new(number)),
                     Err(message) => return self.error(message),
                 }
             }
@@ -659,9 +691,8 @@ impl<'a> Parser<'a> {
                 }));
             }
             Kind::String | Kind::RawString => {
-                let literal = String::from_utf8_lossy(&token.text).into_owned();
                 let value = self.unquote(&token)?;
-                ExprKind::String(literal, value)
+                ExprKind::String(Str::from(token.text), value)
             }
             _ => {
                 self.put_back(token);
@@ -676,10 +707,10 @@ impl<'a> Parser<'a> {
 fn show(token: &Token<'_>) -> String {
     match token.kind {
         Kind::Eof => "EOF".to_owned(),
-        kind if kind.is_keyword() => format!("<{}>", String::from_utf8_lossy(&token.text)),
+        kind if kind.is_keyword() => format!("<{}>", String::from_utf8_lossy(token.text)),
         _ if token.text.len() > 10 => {
             let (mut end, mut count) = (0, 0);
-            for (_, raw) in crate::text::runes(&token.text) {
+            for (_, raw) in crate::text::runes(token.text) {
                 if count == 10 {
                     break;
                 }
@@ -688,7 +719,7 @@ fn show(token: &Token<'_>) -> String {
             }
             format!("{}...", quote(&token.text[..end]))
         }
-        _ => quote(&token.text),
+        _ => quote(token.text),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::ast::{Tree, is_empty};
+use crate::ast::{FuncRef, Tree, is_empty};
 use crate::builtins::{BUILTINS, Builtin};
 use crate::error::{CallError, ParseError};
 use crate::exec::Run;
@@ -30,11 +30,13 @@ pub enum MissingKey {
 /// A set is parsed once and run any number of times, from any thread. A child
 /// set sees its parent's templates and may override them for itself: that is
 /// how `tpl` parses a text without touching the set it runs in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TemplateSet {
-    name: Arc<str>,
+    name: Str,
     parent: Option<Arc<TemplateSet>>,
-    own: HashMap<Str, Arc<Tree>>,
+    /// The tree that was added first: most texts of `tpl` have no other.
+    first: Option<Arc<Tree>>,
+    others: HashMap<Str, Arc<Tree>>,
     missing_key: MissingKey,
     delimiters: Arc<Delimiters>,
 }
@@ -45,7 +47,8 @@ impl TemplateSet {
         TemplateSet {
             name: name.into(),
             parent: None,
-            own: HashMap::new(),
+            first: None,
+            others: HashMap::new(),
             missing_key,
             delimiters: Arc::new(delimiters),
         }
@@ -54,9 +57,10 @@ impl TemplateSet {
     /// Makes a set on top of another, with the same options.
     pub fn child(parent: &Arc<TemplateSet>) -> Self {
         TemplateSet {
-            name: Arc::clone(&parent.name),
+            name: parent.name.clone(),
             parent: Some(Arc::clone(parent)),
-            own: HashMap::new(),
+            first: None,
+            others: HashMap::new(),
             missing_key: parent.missing_key,
             delimiters: Arc::clone(&parent.delimiters),
         }
@@ -68,7 +72,7 @@ impl TemplateSet {
     }
 
     /// Returns the name given to the set.
-    pub fn name(&self) -> &Arc<str> {
+    pub fn name(&self) -> &Str {
         &self.name
     }
 
@@ -80,17 +84,28 @@ impl TemplateSet {
     /// [`ParseError`] with Go's text; the set is unchanged then.
     pub fn parse<H>(
         &mut self,
-        name: &str,
-        text: &[u8],
+        name: impl Into<Str>,
+        text: impl Into<Str>,
         functions: &Functions<H>,
     ) -> Result<(), ParseError> {
-        let find = |name: &str| functions.index(name);
-        for tree in parse::parse(name, text, &self.delimiters, &find)? {
+        let find = |name: &str| functions.find(name);
+        let language = parse::Language {
+            delimiters: &self.delimiters,
+            function: &find,
+            loop_words: functions.loop_words,
+        };
+        for tree in parse::parse(name.into(), text.into(), &language)? {
             let nothing = is_empty(&tree.root, &tree.source.text);
             if nothing && self.lookup(&tree.name).is_some() {
                 continue;
             }
-            self.own.insert(tree.name.clone(), Arc::new(tree));
+            let tree = Arc::new(tree);
+            match &mut self.first {
+                Some(first) if first.name != tree.name => {
+                    self.others.insert(tree.name.clone(), tree);
+                }
+                first => *first = Some(tree),
+            }
         }
         Ok(())
     }
@@ -103,7 +118,13 @@ impl TemplateSet {
     pub(crate) fn lookup(&self, name: &[u8]) -> Option<&Arc<Tree>> {
         let mut set = self;
         loop {
-            if let Some(tree) = set.own.get(name) {
+            match &set.first {
+                Some(first) if *first.name == *name => return Some(first),
+                _ => {}
+            }
+            if !set.others.is_empty()
+                && let Some(tree) = set.others.get(name)
+            {
                 return Some(tree);
             }
             set = set.parent.as_deref()?;
@@ -146,6 +167,9 @@ pub(crate) enum Callee<H> {
 pub struct Functions<H> {
     table: Vec<Callee<H>>,
     by_name: HashMap<&'static str, usize>,
+    /// Whether `break` and `continue` are words of the language, and no names of
+    /// functions.
+    loop_words: bool,
 }
 
 impl<H> Functions<H> {
@@ -154,6 +178,7 @@ impl<H> Functions<H> {
         let mut functions = Functions {
             table: Vec::new(),
             by_name: HashMap::new(),
+            loop_words: true,
         };
         for builtin in BUILTINS {
             functions
@@ -167,6 +192,7 @@ impl<H> Functions<H> {
     /// Adds functions; one of the same name is replaced.
     pub fn add(&mut self, functions: impl IntoIterator<Item = Function<H>>) {
         for function in functions {
+            self.loop_words &= !matches!(function.name, "break" | "continue");
             self.by_name.insert(function.name, self.table.len());
             self.table.push(Callee::Host(function));
         }
@@ -177,8 +203,12 @@ impl<H> Functions<H> {
         self.by_name.keys().copied()
     }
 
-    pub(crate) fn index(&self, name: &str) -> Option<usize> {
-        self.by_name.get(name).copied()
+    pub(crate) fn find(&self, name: &str) -> Option<FuncRef> {
+        let (name, index) = self.by_name.get_key_value(name)?;
+        Some(FuncRef {
+            name,
+            index: *index,
+        })
     }
 
     pub(crate) fn get(&self, index: usize) -> Option<&Callee<H>> {

@@ -48,6 +48,12 @@ impl From<&str> for Str {
     }
 }
 
+impl From<Arc<[u8]>> for Str {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Str(bytes)
+    }
+}
+
 impl From<String> for Str {
     fn from(text: String) -> Self {
         Str(Arc::from(text.into_bytes()))

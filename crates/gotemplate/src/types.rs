@@ -224,7 +224,7 @@ impl PartialEq for Type {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Type::Slice(a), Type::Slice(b)) | (Type::Map(a), Type::Map(b)) => a == b,
-            (Type::Named(a), Type::Named(b)) => a.name == b.name,
+            (Type::Named(a), Type::Named(b)) => std::ptr::eq(*a, *b) || a.name == b.name,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }

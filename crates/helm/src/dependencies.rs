@@ -36,23 +36,31 @@ fn choose(
         return Ok(());
     };
     let mut listed: Vec<Dependency> = listed.into_iter().flatten().collect();
-    let loaded = std::mem::take(&mut chart.dependencies);
     let fits = |entry: &Dependency, c: &Chart| {
         c.name() == entry.name && version_fits(&entry.version, &c.metadata.version)
     };
     // Charts that no entry asks for stay, before those that are asked for.
-    let mut kept: Vec<Chart> = loaded
+    let (loaded, mut kept): (Vec<Chart>, Vec<Chart>) = std::mem::take(&mut chart.dependencies)
+        .into_iter()
+        .partition(|c| listed.iter().any(|entry| fits(entry, c)));
+    let places: Vec<Option<usize>> = listed
         .iter()
-        .filter(|c| !listed.iter().any(|entry| fits(entry, c)))
-        .cloned()
+        .map(|entry| loaded.iter().position(|c| fits(entry, c)))
         .collect();
-    for entry in &mut listed {
-        if let Some(found) = loaded.iter().find(|c| fits(entry, c)) {
-            let mut found = found.clone();
-            if !entry.alias.is_empty() {
-                found.metadata.name.clone_from(&entry.alias);
+    let mut loaded: Vec<Option<Chart>> = loaded.into_iter().map(Some).collect();
+    for (i, entry) in listed.iter_mut().enumerate() {
+        if let Some(place) = places[i] {
+            // Several entries may ask for one chart, under different aliases.
+            let found = match places[i + 1..].contains(&Some(place)) {
+                true => loaded[place].clone(),
+                false => loaded[place].take(),
+            };
+            if let Some(mut found) = found {
+                if !entry.alias.is_empty() {
+                    found.metadata.name.clone_from(&entry.alias);
+                }
+                kept.push(found);
             }
-            kept.push(found);
         }
         if !entry.alias.is_empty() {
             entry.name.clone_from(&entry.alias);

@@ -386,9 +386,7 @@ impl Walk<'_> {
                 return Err(DiskError::Irregular { path });
             }
             if metadata.len() > MAX_FILE_BYTES {
-                return Err(DiskError::FileTooLarge {
-                    name: path.to_string_lossy().into_owned(),
-                });
+                return Err(DiskError::FileTooLarge { name });
             }
             self.bytes += metadata.len();
             if self.files.len() >= MAX_FILES || self.bytes > MAX_BYTES {
@@ -426,4 +424,33 @@ pub fn write_file(path: &Path, data: &[u8]) -> Result<(), DiskError> {
         std::fs::create_dir_all(parent).map_err(io("mkdir", parent))?;
     }
     std::fs::write(path, data).map_err(io("open", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_a_folder_have_a_size_limit_that_names_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sized = |name: &str, bytes: u64| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+            let file = std::fs::File::create(path).expect("a file");
+            file.set_len(bytes).expect("a size");
+        };
+        let chart = "apiVersion: v2\nname: c\nversion: 0.1.0\n";
+        std::fs::write(folder.path().join("Chart.yaml"), chart).expect("writes");
+        sized("most.bin", MAX_FILE_BYTES);
+        assert!(load_folder(folder.path()).is_ok());
+        sized("sub/more.bin", MAX_FILE_BYTES + 1);
+        let error = load_folder(folder.path()).expect_err("too large");
+        assert_eq!(
+            error.to_string(),
+            "chart file \"more.bin\" is larger than the maximum file size 5242880"
+        );
+        // What is ignored does not count.
+        std::fs::write(folder.path().join(".helmignore"), "more.bin\n").expect("writes");
+        assert!(load_folder(folder.path()).is_ok());
+    }
 }

@@ -28,9 +28,9 @@ static METHODS: &[Method] = &[
         variadic: None,
         returns: Type::String,
         call: |value, args| {
-            Ok(Value::Str(Str::from(
-                find(value, &args[0]).unwrap_or_default(),
-            )))
+            Ok(Value::Str(
+                find(value, &args[0]).map_or_else(Str::empty, |data| Str::from(Arc::clone(data))),
+            ))
         },
     },
     Method {
@@ -39,9 +39,9 @@ static METHODS: &[Method] = &[
         variadic: None,
         returns: BYTES,
         call: |value, args| {
-            Ok(Value::Bytes(Str::from(
-                find(value, &args[0]).unwrap_or_default(),
-            )))
+            Ok(Value::Bytes(
+                find(value, &args[0]).map_or_else(Str::empty, |data| Str::from(Arc::clone(data))),
+            ))
         },
     },
     Method {
@@ -69,7 +69,7 @@ static METHODS: &[Method] = &[
         call: |value, _| {
             let pairs = files(value)
                 .iter()
-                .map(|file| (base_name(&file.name), Value::Str(Str::from(&file.data[..]))));
+                .map(|file| (base_name(&file.name), Value::Str(content(file))));
             as_yaml(pairs.collect())
         },
     },
@@ -120,12 +120,7 @@ impl Object for Files {
         let entries: Entries = self
             .0
             .iter()
-            .map(|file| {
-                (
-                    Str::from(file.name.as_str()),
-                    Value::Bytes(Str::from(&file.data[..])),
-                )
-            })
+            .map(|file| (Str::from(file.name.as_str()), Value::Bytes(content(file))))
             .collect();
         Value::Map(Map::typed(Type::Map(&BYTES), entries))
     }
@@ -152,12 +147,17 @@ fn text(value: &Value) -> String {
     }
 }
 
-fn find<'v>(value: &'v Value, name: &Value) -> Option<&'v [u8]> {
+fn find<'v>(value: &'v Value, name: &Value) -> Option<&'v Arc<[u8]>> {
     let name = text(name);
     files(value)
         .iter()
         .find(|file| file.name == name)
-        .map(|file| &file.data[..])
+        .map(|file| &file.data)
+}
+
+/// What is in a file, shared with it.
+fn content(file: &File) -> Str {
+    Str::from(Arc::clone(&file.data))
 }
 
 fn as_yaml(pairs: Vec<(String, Value)>) -> Result<Value, CallError> {
@@ -170,7 +170,7 @@ fn as_yaml(pairs: Vec<(String, Value)>) -> Result<Value, CallError> {
     .map_or_else(|_| Value::from(""), Value::from))
 }
 
-fn lines(data: Option<&[u8]>) -> Result<Value, CallError> {
+fn lines(data: Option<&Arc<[u8]>>) -> Result<Value, CallError> {
     let Some(data) = data else {
         return Ok(crate::funcs::string_list(Vec::new()));
     };

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
-use sha2::{Digest as _, Sha256};
 use sluice_version::{Constraint, Version};
 use sluice_yaml::{Dialect, Documents, Limits, Node};
 
@@ -236,7 +235,7 @@ impl ChartVersion {
             urls: vec![url],
             created,
             removed: false,
-            digest: hex::encode(Sha256::digest(archive)),
+            digest: crate::package::sha256(archive),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value as Json;
 use sluice_gotemplate::regexp::Regexp;
-use sluice_yaml::{Dialect, Limits};
+use sluice_yaml::Limits;
 
 use crate::chart::Chart;
 use crate::render::Rendered;
@@ -239,33 +239,59 @@ pub struct ManifestError {
 }
 
 /// Splits rendered files into documents, takes hooks and notes out, and sorts.
+/// The files are used up, unless there is an error. `warnings` receives what
+/// Helm would log.
 ///
 /// # Errors
 /// [`ManifestError`] for the first document that is no YAML.
-pub fn collect(chart: &Chart, rendered: &Rendered, notes: Notes) -> Result<Output, ManifestError> {
-    let mut output = Output::default();
-    let own_notes = format!("{}/templates/NOTES.txt", chart.name());
+pub fn collect(
+    chart: &Chart,
+    rendered: &mut Rendered,
+    notes: Notes,
+    warnings: &mut Vec<String>,
+) -> Result<Output, ManifestError> {
+    let mut heads = Vec::new();
     for (path, content) in &rendered.files {
-        if path.ends_with("NOTES.txt") {
-            if notes == Notes::WithSubcharts || *path == own_notes {
-                if !output.notes.is_empty() {
-                    output.notes.push('\n');
-                }
-                output.notes.push_str(&String::from_utf8_lossy(content));
-            }
-            continue;
-        }
-        let base = path.rsplit('/').next().unwrap_or_default();
-        if base.starts_with('_') || content.trim_ascii().is_empty() {
+        if path.ends_with("NOTES.txt") || !holds_manifests(path, content) {
             continue;
         }
         for document in split_documents(content) {
-            let head = read_head(document).map_err(|problem| ManifestError {
+            heads.push(read_head(document).map_err(|problem| ManifestError {
                 file: path.clone(),
                 problem,
-            })?;
-            let content = String::from_utf8_lossy(document).into_owned();
-            sort_in(&mut output, path, content, head);
+            })?);
+        }
+    }
+    let mut heads = heads.into_iter();
+    let mut output = Output::default();
+    let own_notes = format!("{}/templates/NOTES.txt", chart.name());
+    for (path, content) in std::mem::take(&mut rendered.files) {
+        if path.ends_with("NOTES.txt") {
+            if notes == Notes::WithSubcharts || path == own_notes {
+                if !output.notes.is_empty() {
+                    output.notes.push('\n');
+                }
+                output.notes.push_str(&String::from_utf8_lossy(&content));
+            }
+            continue;
+        }
+        if !holds_manifests(&path, &content) {
+            continue;
+        }
+        let documents = split_documents(&content);
+        if let [whole] = documents[..]
+            && whole.len() == content.len()
+        {
+            let head = heads.next().unwrap_or_default();
+            let text = String::from_utf8(content)
+                .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+            sort_in(&mut output, &path, text, head, warnings);
+            continue;
+        }
+        for document in documents {
+            let head = heads.next().unwrap_or_default();
+            let text = String::from_utf8_lossy(document).into_owned();
+            sort_in(&mut output, &path, text, head, warnings);
         }
     }
     output
@@ -277,7 +303,19 @@ pub fn collect(chart: &Chart, rendered: &Rendered, notes: Notes) -> Result<Outpu
     Ok(output)
 }
 
-fn sort_in(output: &mut Output, path: &str, content: String, head: Head) {
+/// Whether a rendered file that is no notes is split into manifests at all.
+fn holds_manifests(path: &str, content: &[u8]) -> bool {
+    let base = path.rsplit('/').next().unwrap_or_default();
+    !base.starts_with('_') && !content.trim_ascii().is_empty()
+}
+
+fn sort_in(
+    output: &mut Output,
+    path: &str,
+    content: String,
+    head: Head,
+    warnings: &mut Vec<String>,
+) {
     let annotation = |name: &str| {
         head.annotations
             .iter()
@@ -301,6 +339,10 @@ fn sort_in(output: &mut Output, path: &str, content: String, head: Head) {
         .collect();
     // A hook with an event that nobody knows is dropped, as Helm does.
     let Some(events) = events else {
+        warnings.push(format!(
+            "level=INFO msg=\"skipping unknown hooks\" hookTypes={}",
+            log_value(&types)
+        ));
         return;
     };
     let weight = annotation("helm.sh/hook-weight")
@@ -317,6 +359,18 @@ fn sort_in(output: &mut Output, path: &str, content: String, head: Head) {
         delete_policies: policies("helm.sh/hook-delete-policy"),
         output_log_policies: policies("helm.sh/hook-output-log-policy"),
     });
+}
+
+/// A text as the value of an attribute in Go's log, quoted if it has to be.
+fn log_value(text: &str) -> String {
+    let is_plain = |c: char| match c {
+        ' ' | '=' | '"' | char::REPLACEMENT_CHARACTER => false,
+        c => !sluice_gotemplate::text::is_space(c) && sluice_gotemplate::text::is_print(c),
+    };
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => sluice_gotemplate::strconv::quote(text.as_bytes()),
+    }
 }
 
 /// Orders two kinds by a list; kinds that are not in it come last, by name.
@@ -372,8 +426,9 @@ fn trim_start(bytes: &[u8]) -> &[u8] {
 pub(crate) fn read_head(document: &[u8]) -> Result<Head, String> {
     let converting = |e: sluice_yaml::Error| format!("error converting YAML to JSON: {e}");
     let text = sluice_yaml::decode(document).map_err(converting)?;
+    let fields = ["apiVersion", "kind", "metadata"];
     let json =
-        sluice_yaml::from_str_with(&text, Dialect::Sigs, &Limits::default()).map_err(converting)?;
+        sluice_yaml::fields_from_str(&text, &fields, &Limits::default()).map_err(converting)?;
     head_of(&json)
 }
 
@@ -479,16 +534,18 @@ pub fn manifest_text(chart: &Chart, output: &Output, crds: Crds) -> String {
 }
 
 pub(crate) fn push_source(text: &mut String, source: &str, content: &str) {
-    text.push_str("---\n# Source: ");
-    text.push_str(source);
-    text.push('\n');
-    text.push_str(content);
-    text.push('\n');
+    text.extend(under_source(source, content));
+}
+
+/// A document below the name of what it came from, in pieces.
+pub(crate) fn under_source<'t>(source: &'t str, content: &'t str) -> [&'t str; 5] {
+    ["---\n# Source: ", source, "\n", content, "\n"]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chart::{File, load_files};
 
     #[test]
     fn documents_split_where_helm_splits_them() {
@@ -527,6 +584,41 @@ mod tests {
             "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go \
              struct field SimpleHead.kind of type string"
         );
+    }
+
+    #[test]
+    fn hooks_of_unknown_events_are_noted() {
+        let hook = |types: &str| {
+            let text = format!("kind: A\nmetadata:\n  annotations: {{helm.sh/hook: {types:?}}}\n");
+            let mut rendered = Rendered::default();
+            rendered
+                .files
+                .insert("c/templates/a.yaml".to_owned(), text.into_bytes());
+            let chart = File::new(
+                "Chart.yaml",
+                &b"apiVersion: v2\nname: c\nversion: 1.0.0\n"[..],
+            );
+            let chart = load_files(vec![chart]).expect("a chart");
+            let mut warnings = Vec::new();
+            let output = collect(&chart, &mut rendered, Notes::Own, &mut warnings);
+            let output = output.expect("valid");
+            (
+                output.hooks.len() + output.manifests.len(),
+                warnings.join("\n"),
+            )
+        };
+        for (types, noted) in [
+            ("bogus,pre-install", "bogus,pre-install"),
+            ("Crd-Install", "Crd-Install"),
+            ("pre-install, a b , c", "\"pre-install, a b , c\""),
+            ("", "\"\""),
+            ("a=b", "\"a=b\""),
+            ("é", "é"),
+        ] {
+            let line = format!("level=INFO msg=\"skipping unknown hooks\" hookTypes={noted}");
+            assert_eq!(hook(types), (0, line), "{types}");
+        }
+        assert_eq!(hook(" Pre-Install "), (1, String::new()));
     }
 
     #[test]

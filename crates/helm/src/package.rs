@@ -29,11 +29,17 @@ pub fn check_schemas(chart: &Chart) -> Result<(), String> {
     chart.dependencies.iter().try_for_each(check_schemas)
 }
 
+/// The SHA-256 of some bytes in hexadecimal, as indexes, locks and registries
+/// have it.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
 /// The checksum that ties a lock to what Chart.yaml asks for.
 pub fn lock_digest(asked: &[Dependency], locked: &[Dependency]) -> String {
     let list = |all: &[Dependency]| Ordered::List(all.iter().map(Dependency::to_ordered).collect());
     let both = Ordered::List(vec![list(asked), list(locked)]);
-    format!("sha256:{}", hex::encode(Sha256::digest(both.text())))
+    format!("sha256:{}", sha256(both.text().as_bytes()))
 }
 
 /// Writes Chart.lock anew.

@@ -242,7 +242,7 @@ fn text(value: &Value) -> String {
 struct Source<'c> {
     name: String,
     base: String,
-    data: &'c [u8],
+    data: &'c Arc<[u8]>,
     context: Map,
 }
 
@@ -262,20 +262,21 @@ pub fn render(
     options: &RenderOptions,
 ) -> Result<Rendered, RenderError> {
     let outcome = on_deep_stack(options.limits.depth, move || {
-        let session = Session::new(world, options.mode);
-        render_here(chart, user, release, capabilities, session, options)
+        render_here(chart, user, release, capabilities, world, options)
     });
     outcome.unwrap_or_else(|text| Err(RenderError::Exec { text, limit: None }))
 }
 
-fn render_here(
+/// As [`render`], on a thread that has stack for `options.limits.depth` levels.
+pub(crate) fn render_here(
     chart: &Chart,
     user: &Table,
     release: &ReleaseInfo,
     capabilities: &Capabilities,
-    mut session: Session,
+    world: World,
     options: &RenderOptions,
 ) -> Result<Rendered, RenderError> {
+    let mut session = Session::new(world, options.mode);
     let mut rendered = Rendered::default();
     let values = coalesce_shared(chart, user, options.nulls, &mut rendered.warnings)?;
     if options.schemas == Schemas::Check && has_schema(chart) {
@@ -302,7 +303,7 @@ fn render_here(
     let functions = funcs::table();
     let mut set = TemplateSet::new("gotpl", options.missing_keys, Delimiters::default());
     for source in &sources {
-        set.parse(&source.name, source.data, functions)?;
+        set.parse(source.name.as_str(), Arc::clone(source.data), functions)?;
     }
     let mut run = Run::new(Arc::new(set), functions, &mut session, options.limits);
     for source in &sources {
@@ -320,7 +321,7 @@ fn render_here(
             .collect(),
         );
         source.context.insert("Template", template);
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(source.data.len());
         run.execute(
             source.name.as_bytes(),
             &Value::Map(source.context.clone()),
@@ -330,9 +331,9 @@ fn render_here(
             limit: error.limit().cloned(),
             text: template_error(&error),
         })?;
-        rendered
-            .files
-            .insert(source.name.clone(), without_no_value(out));
+        let mut out = without_no_value(out);
+        out.shrink_to_fit();
+        rendered.files.insert(source.name.clone(), out);
     }
     drop(run);
     // Contexts of parents hold those of their children; values may hold each

@@ -88,9 +88,42 @@ pub(crate) struct Session {
     /// How often each template is being included right now.
     pub(crate) includes: HashMap<Str, usize>,
     /// Sets made by `tpl` from the outermost set, by text.
-    texts: HashMap<Str, Arc<TemplateSet>>,
+    texts: Texts,
     /// Whether Helm's checks for `required` and `fail` only warn, as in lint.
     pub(crate) mode: Mode,
+}
+
+/// Sets by the text that they were parsed from. One that comes later may take the
+/// place of another, so that there are never more than a few.
+#[derive(Default)]
+struct Texts(Vec<Option<(Str, Arc<TemplateSet>)>>);
+
+impl Texts {
+    /// The place of a text. Texts that share one are merely parsed again.
+    fn place(text: &[u8]) -> usize {
+        let mix =
+            |sum: u64, part: u64| (sum.rotate_left(5) ^ part).wrapping_mul(0x517c_c1b7_2722_0a95);
+        let (parts, rest) = text.as_chunks::<8>();
+        let sum = parts.iter().fold(text.len() as u64, |sum, part| {
+            mix(sum, u64::from_le_bytes(*part))
+        });
+        let sum = rest.iter().fold(sum, |sum, b| mix(sum, u64::from(*b)));
+        // The upper bits are mixed best.
+        (sum >> 40) as usize % MAX_TEXTS
+    }
+
+    fn get(&self, text: &[u8]) -> Option<Arc<TemplateSet>> {
+        match self.0.get(Self::place(text)) {
+            Some(Some((known, set))) if **known == *text => Some(Arc::clone(set)),
+            _ => None,
+        }
+    }
+
+    fn put(&mut self, text: Str, set: Arc<TemplateSet>) {
+        self.0.resize(MAX_TEXTS, None);
+        let place = Self::place(&text);
+        self.0[place] = Some((text, set));
+    }
 }
 
 /// How `required` and `fail` behave.
@@ -119,7 +152,7 @@ impl Session {
             resolver: world.resolver,
             regexps: HashMap::new(),
             includes: HashMap::new(),
-            texts: HashMap::new(),
+            texts: Texts::default(),
             mode,
         }
     }
@@ -168,15 +201,12 @@ impl Session {
 
     /// Returns the set made earlier for a `tpl` text.
     pub(crate) fn known_text(&self, text: &[u8]) -> Option<Arc<TemplateSet>> {
-        self.texts.get(text).map(Arc::clone)
+        self.texts.get(text)
     }
 
     /// Keeps the set made for a `tpl` text.
     pub(crate) fn keep_text(&mut self, text: Str, set: Arc<TemplateSet>) {
-        if self.texts.len() >= MAX_TEXTS {
-            self.texts.clear();
-        }
-        self.texts.insert(text, set);
+        self.texts.put(text, set);
     }
 }
 

@@ -1,5 +1,6 @@
 //! `helm template` as a function: a chart and values in, text out.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use sluice_gotemplate::regexp::Regexp;
@@ -11,10 +12,11 @@ use crate::chart::{Chart, glob_matches};
 use crate::dependencies::process_dependencies;
 use crate::funcs;
 use crate::manifest::{
-    Crds, Hook, HookEvent, Notes, Output, collect, manifest_text, push_source, split_documents,
+    Crds, Hook, HookEvent, Notes, Output, collect, push_source, split_documents, under_source,
 };
-use crate::render::{ReleaseInfo, RenderError, RenderOptions, Schemas, render};
+use crate::render::{ReleaseInfo, RenderError, RenderOptions, Schemas, render_here};
 use crate::session::{Mode, Session, World};
+use crate::stack::on_deep_stack;
 use crate::values::{Nulls, Table};
 
 /// What a chart is rendered for.
@@ -30,6 +32,20 @@ pub struct TemplateOptions {
     pub notes: Notes,
     /// What templates may use.
     pub limits: Limits,
+    /// What becomes of a chart without all of its dependencies.
+    pub missing: Missing,
+}
+
+/// Whether a chart is rendered whose Chart.yaml lists dependencies that are not
+/// below `charts/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Missing {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is rendered without them, as Helm does once it has updated them: what
+    /// came may have another name.
+    Accept,
 }
 
 /// A chart whose templates have run.
@@ -62,6 +78,8 @@ pub struct TemplateError {
     pub stage: Stage,
     /// What was rendered, if all templates ran but something is no YAML.
     pub partial: Option<String>,
+    /// What Helm would have logged before, line by line.
+    pub warnings: Vec<String>,
 }
 
 impl TemplateError {
@@ -70,6 +88,7 @@ impl TemplateError {
             text: text.to_string(),
             stage,
             partial: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -93,25 +112,55 @@ impl TemplateError {
 /// # Errors
 /// [`TemplateError`] with Helm's text.
 pub fn template(
-    mut chart: Chart,
+    chart: Chart,
     user: &Table,
     options: &TemplateOptions,
     world: World,
 ) -> Result<Templated, TemplateError> {
+    // All of it on one thread, which takes its memory from one place.
+    on_deep_stack(options.limits.depth, move || {
+        let mut warnings = Vec::new();
+        match template_here(chart, user, options, world, &mut warnings) {
+            Ok((chart, output)) => Ok(Templated {
+                chart,
+                output,
+                warnings,
+            }),
+            Err(error) => Err(TemplateError { warnings, ..error }),
+        }
+    })
+    .unwrap_or_else(|text| Err(TemplateError::new(Stage::Rendering, text)))
+}
+
+fn template_here(
+    mut chart: Chart,
+    user: &Table,
+    options: &TemplateOptions,
+    world: World,
+    warnings: &mut Vec<String>,
+) -> Result<(Chart, Output), TemplateError> {
     let early = |text: String| TemplateError::new(Stage::Preparing, text);
     let kind = chart.metadata.chart_type.as_str();
     if !matches!(kind, "" | "application") {
         return Err(early(format!("{kind} charts are not installable")));
     }
-    check_dependencies(&chart).map_err(|missing| {
-        early(format!(
-            "an error occurred while checking for chart dependencies. You may need to run \
-             'helm dependency build' to fetch missing dependencies: {missing}"
-        ))
+    if options.missing == Missing::Refuse {
+        check_dependencies(&chart).map_err(|missing| {
+            early(format!(
+                "an error occurred while checking for chart dependencies. You may need to run \
+                 'helm dependency build' to fetch missing dependencies: {missing}"
+            ))
+        })?;
+    }
+    check_release_name(&options.release.name).map_err(|text| {
+        let cause = text.trim_start_matches("release name check failed: ");
+        warnings.push(format!(
+            "level=ERROR msg=\"release name check failed\" error={}",
+            quote(cause.as_bytes())
+        ));
+        early(text)
     })?;
-    check_release_name(&options.release.name).map_err(early)?;
-    let mut warnings = Vec::new();
-    process_dependencies(&mut chart, user, Nulls::Helm4, &mut warnings)
+    process_dependencies(&mut chart, user, Nulls::Helm4, warnings)
         .map_err(|e| early(format!("chart dependencies processing failed: {e}")))?;
     let late = |text: &dyn ToString| TemplateError::new(Stage::Rendering, text.to_string());
     let kube = &options.capabilities.kube_version;
@@ -121,7 +170,7 @@ pub fn template(
             chart.metadata.kube_version, kube.version
         )));
     }
-    let rendered = render(
+    let mut rendered = render_here(
         &chart,
         user,
         &options.release,
@@ -137,8 +186,8 @@ pub fn template(
         RenderError::Values(_) | RenderError::Schema(_) => early(error.to_string()),
         RenderError::Parse { .. } | RenderError::Exec { .. } => late(&error),
     })?;
-    warnings.extend(rendered.warnings.iter().cloned());
-    let output = collect(&chart, &rendered, options.notes).map_err(|error| {
+    warnings.append(&mut rendered.warnings);
+    let output = collect(&chart, &mut rendered, options.notes, warnings).map_err(|error| {
         let mut partial = String::new();
         for (name, content) in &rendered.files {
             if !name.ends_with("NOTES.txt") && !content.trim_ascii().is_empty() {
@@ -150,11 +199,7 @@ pub fn template(
             ..late(&error)
         }
     })?;
-    Ok(Templated {
-        chart,
-        output,
-        warnings,
-    })
+    Ok((chart, output))
 }
 
 /// Whether everything that Chart.yaml lists is below `charts/`. The error says
@@ -219,25 +264,55 @@ impl Hooks {
 impl Templated {
     /// Writes manifests and hooks the way `helm template` prints them.
     pub fn text(&self, crds: Crds, hooks: Hooks) -> String {
-        let mut text = manifest_text(&self.chart, &self.output, crds)
-            .trim()
-            .to_owned();
-        text.push('\n');
-        for hook in self.output.hooks.iter().filter(|hook| hooks.show(hook)) {
-            push_source(&mut text, &hook.path, &hook.manifest);
-        }
+        let mut text = String::new();
+        self.write(crds, hooks, |piece| text.push_str(piece));
         text
     }
 
-    /// Writes one text per template, by its name, for `--output-dir`.
-    pub fn files(&self, crds: Crds, hooks: Hooks) -> Vec<(String, String)> {
-        let mut files: Vec<(String, String)> = Vec::new();
-        let mut add = |name: &str, content: &str| {
-            let text = format!("---\n# Source: {name}\n{content}\n");
-            match files.iter_mut().find(|(known, _)| known == name) {
-                Some((_, known)) => known.push_str(&text),
-                None => files.push((name.to_owned(), text)),
+    /// As [`text`](Self::text), piece by piece.
+    pub fn write(&self, crds: Crds, hooks: Hooks, mut out: impl FnMut(&str)) {
+        let definitions = match crds {
+            Crds::Include => self.chart.crds(),
+            Crds::Leave => Vec::new(),
+        };
+        let definitions = definitions
+            .into_iter()
+            .map(|(name, file)| (Cow::from(name), String::from_utf8_lossy(&file.data)));
+        let manifests = self.output.manifests.iter();
+        let manifests = manifests.map(|m| (Cow::from(&m.source), Cow::from(&m.content)));
+        let mut documents = definitions.chain(manifests).peekable();
+        if documents.peek().is_none() {
+            out("\n");
+        }
+        while let Some((source, content)) = documents.next() {
+            if documents.peek().is_some() {
+                under_source(&source, &content)
+                    .into_iter()
+                    .for_each(&mut out);
+                continue;
             }
+            // The last one loses the space at its end, even all that it is.
+            let content = content.trim_end();
+            let pieces = under_source(&source, content);
+            let shown = if content.is_empty() { 3 } else { pieces.len() };
+            pieces[..shown].iter().for_each(|piece| out(piece));
+        }
+        for hook in self.output.hooks.iter().filter(|hook| hooks.show(hook)) {
+            under_source(&hook.path, &hook.manifest)
+                .into_iter()
+                .for_each(&mut out);
+        }
+    }
+
+    /// The manifests one by one, each with the name of its template, for `--output-dir`: a template's file
+    /// is all of its manifests.
+    pub fn pieces(&self, crds: Crds, hooks: Hooks) -> Vec<(String, String)> {
+        let mut pieces: Vec<(String, String)> = Vec::new();
+        let mut add = |name: &str, content: &str| {
+            pieces.push((
+                name.to_owned(),
+                format!("---\n# Source: {name}\n{content}\n"),
+            ));
         };
         if crds == Crds::Include {
             for (name, file) in self.chart.crds() {
@@ -250,7 +325,7 @@ impl Templated {
         for hook in self.output.hooks.iter().filter(|hook| hooks.show(hook)) {
             add(&hook.path, &hook.manifest);
         }
-        files
+        pieces
     }
 }
 
@@ -293,7 +368,7 @@ pub fn show_only(patterns: &[String], text: &str) -> Result<String, String> {
 pub fn release_name(template: &str, world: World) -> Result<String, String> {
     let functions = funcs::table();
     let mut set = TemplateSet::new("name-template", MissingKey::Invalid, Delimiters::default());
-    set.parse("name-template", template.as_bytes(), functions)
+    set.parse("name-template", template, functions)
         .map_err(|e| e.to_string())?;
     let mut session = Session::new(world, Mode::Strict);
     let mut out = Vec::new();

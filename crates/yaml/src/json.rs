@@ -1,5 +1,6 @@
 //! From the document tree to JSON values, as one of the Go readers does it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
@@ -33,11 +34,23 @@ pub enum Dialect {
 /// Repeated keys where the dialect refuses them, keys and values that JSON
 /// has no place for, tags that contradict their text, wrong merge keys.
 pub fn to_json(node: &Node<'_>, dialect: Dialect) -> Result<Value, Error> {
+    convert(node, dialect, None)
+}
+
+/// As [`to_json`] in the dialect [`Dialect::Sigs`], but of a mapping only the
+/// values of `keys` are made; those of others are checked.
+pub(crate) fn to_json_of(node: &Node<'_>, keys: &[&str]) -> Result<Value, Error> {
+    convert(node, Dialect::Sigs, Some(keys))
+}
+
+fn convert(node: &Node<'_>, dialect: Dialect, wanted: Option<&[&str]>) -> Result<Value, Error> {
     let mut converter = Converter {
         dialect,
         duplicates: Vec::new(),
         first_duplicate: None,
         depth: 0,
+        wanted,
+        making: Making::Values,
     };
     let value = converter.value(node)?;
     if converter.duplicates.is_empty() {
@@ -68,11 +81,23 @@ pub fn number_from_f64(float: f64) -> Option<Number> {
     Number::from_f64(float)
 }
 
-struct Converter {
+struct Converter<'k> {
     dialect: Dialect,
     duplicates: Vec<String>,
     first_duplicate: Option<Mark>,
     depth: usize,
+    /// The keys of the outermost mapping whose values are wanted, if not all.
+    wanted: Option<&'k [&'k str]>,
+    making: Making,
+}
+
+/// What a converter makes of nodes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Making {
+    /// JSON.
+    Values,
+    /// Errors: what is valid becomes null.
+    Checks,
 }
 
 /// A mapping key as the Go reader sees it.
@@ -84,7 +109,7 @@ enum KeyType {
     Bool,
 }
 
-impl Converter {
+impl Converter<'_> {
     fn booleans(&self) -> Booleans {
         match self.dialect {
             Dialect::Sigs | Dialect::SigsStrict => Booleans::Yaml11,
@@ -96,10 +121,17 @@ impl Converter {
         match &node.kind {
             Kind::Scalar { text, .. } => self.scalar(node, text),
             Kind::Sequence { items, .. } => {
-                let mut out = Vec::with_capacity(items.len());
+                let mut out = Vec::new();
                 self.depth += 1;
-                for item in items {
-                    out.push(self.value(item)?);
+                if self.making == Making::Checks {
+                    for item in items {
+                        self.value(item)?;
+                    }
+                } else {
+                    out.reserve_exact(items.len());
+                    for item in items {
+                        out.push(self.value(item)?);
+                    }
                 }
                 self.depth -= 1;
                 Ok(Value::Array(out))
@@ -110,7 +142,8 @@ impl Converter {
                     Dialect::GoYaml3 => self.mapping_v3(pairs, &mut out)?,
                     _ => {
                         let mut types = HashMap::new();
-                        self.mapping_v2(pairs, &mut out, &mut types)?;
+                        let wanted = self.wanted.filter(|_| self.depth == 0);
+                        self.mapping_v2(pairs, wanted, &mut out, &mut types)?;
                     }
                 }
                 Ok(Value::Object(out))
@@ -121,7 +154,7 @@ impl Converter {
     fn scalar(&mut self, node: &Node<'_>, text: &str) -> Result<Value, Error> {
         if node.is_untagged_plain() {
             return match resolve(text, self.booleans()) {
-                Resolved::Str => Ok(Value::String(text.to_owned())),
+                Resolved::Str => Ok(self.text(text)),
                 other => plain_value(other, text, self.dialect, node),
             };
         }
@@ -130,12 +163,19 @@ impl Converter {
                 Resolved::Str => Ok(Value::String(text.to_owned())),
                 other => plain_value(other, text, self.dialect, node),
             },
-            None | Some("!!str" | "!") => Ok(Value::String(text.to_owned())),
+            None | Some("!!str" | "!") => Ok(self.text(text)),
             Some("!!binary") => decode_binary(text).map(Value::String),
             Some(tag) => {
                 let resolved = self.tagged(node, tag, text)?;
                 plain_value(resolved, text, self.dialect, node)
             }
+        }
+    }
+
+    fn text(&self, text: &str) -> Value {
+        match self.making {
+            Making::Values => Value::String(text.to_owned()),
+            Making::Checks => Value::Null,
         }
     }
 
@@ -149,6 +189,7 @@ impl Converter {
     fn mapping_v2(
         &mut self,
         pairs: &[(Node<'_>, Node<'_>)],
+        wanted: Option<&[&str]>,
         out: &mut Map<String, Value>,
         types: &mut HashMap<String, KeyType>,
     ) -> Result<(), Error> {
@@ -156,11 +197,22 @@ impl Converter {
         for (key, value) in pairs {
             if is_merge_key(key) {
                 for source in merge_sources(value, Order::LastFirst)? {
-                    self.mapping_v2(source, out, types)?;
+                    self.mapping_v2(source, wanted, out, types)?;
                 }
                 continue;
             }
             let (name, kind) = self.key_v2(key, value)?;
+            if self.making == Making::Checks {
+                self.value(value)?;
+                continue;
+            }
+            if wanted.is_some_and(|keys| !keys.contains(&&*name)) {
+                self.making = Making::Checks;
+                self.value(value)?;
+                self.making = Making::Values;
+                continue;
+            }
+            let name = name.into_owned();
             let converted = self.value(value)?;
             let known = types.get(&name);
             let before = match known {
@@ -192,7 +244,11 @@ impl Converter {
         }
     }
 
-    fn key_v2(&self, key: &Node<'_>, value: &Node<'_>) -> Result<(String, KeyType), Error> {
+    fn key_v2<'n>(
+        &self,
+        key: &'n Node<'_>,
+        value: &Node<'_>,
+    ) -> Result<(Cow<'n, str>, KeyType), Error> {
         let Kind::Scalar { text, .. } = &key.kind else {
             let mut problem = "invalid map key: ".to_owned();
             go_syntax(key, &mut problem);
@@ -207,17 +263,17 @@ impl Converter {
         } else {
             match key.tag() {
                 None | Some("!!str" | "!") => Resolved::Str,
-                Some("!!binary") => return Ok((decode_binary(text)?, KeyType::Str)),
+                Some("!!binary") => return Ok((decode_binary(text)?.into(), KeyType::Str)),
                 Some(tag) => self.tagged(key, tag, text)?,
             }
         };
         Ok(match resolved {
             Resolved::Str | Resolved::Timestamp | Resolved::Merge => {
-                (text.clone().into_owned(), KeyType::Str)
+                (Cow::Borrowed(&**text), KeyType::Str)
             }
-            Resolved::Int(int) => (int.to_string(), KeyType::Int),
-            Resolved::Bool(flag) => (flag.to_string(), KeyType::Bool),
-            Resolved::Float(float) => (float_key(float), KeyType::Float),
+            Resolved::Int(int) => (int.to_string().into(), KeyType::Int),
+            Resolved::Bool(flag) => (flag.to_string().into(), KeyType::Bool),
+            Resolved::Float(float) => (float_key(float).into(), KeyType::Float),
             Resolved::Null | Resolved::Uint(_) => {
                 let (kind, shown) = match resolved {
                     Resolved::Uint(int) => ("uint64", format!("{int:#x}")),

@@ -12,8 +12,8 @@
 //! text <----------------------- emit <-----------------------+
 //! ```
 //!
-//! * [`from_str`] reads one document, [`documents_from_str`] a stream of
-//!   manifests with their lines, [`parse_documents`] the tree with places,
+//! * [`from_str`] reads one document, [`fields_from_str`] a few keys of one,
+//!   [`documents_from_str`] a stream of manifests with their lines, [`parse_documents`] the tree with places,
 //!   styles, tags and comments.
 //! * [`to_string`] writes what `sigs.k8s.io/yaml`'s `Marshal` writes.
 //!
@@ -82,6 +82,20 @@ pub fn from_str(text: &str) -> Result<Value, Error> {
 pub fn from_str_with(text: &str, dialect: Dialect, limits: &Limits) -> Result<Value, Error> {
     match Documents::new(text, dialect, limits).next_document()? {
         Some(document) => to_json(&document.root, dialect),
+        None => Ok(Value::Null),
+    }
+}
+
+/// Reads the first document of a text as `sigs.k8s.io/yaml`'s `Unmarshal` does
+/// into a type that has only the fields `keys`: all of the document is checked,
+/// and when it is an object, only those of its keys are kept. That takes less
+/// memory than [`from_str_with`] with [`Dialect::Sigs`], and fails alike.
+///
+/// # Errors
+/// As [`from_str_with`].
+pub fn fields_from_str(text: &str, keys: &[&str], limits: &Limits) -> Result<Value, Error> {
+    match Documents::new(text, Dialect::Sigs, limits).next_document()? {
+        Some(document) => json::to_json_of(&document.root, keys),
         None => Ok(Value::Null),
     }
 }

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Value};
-use sluice_yaml::{Dialect, Limits, from_str, from_str_with, parse_documents, to_string};
+use sluice_yaml::{
+    Dialect, Limits, fields_from_str, from_str, from_str_with, parse_documents, to_string,
+};
 
 fn values() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
@@ -46,6 +48,21 @@ proptest! {
         for dialect in [Dialect::Sigs, Dialect::SigsStrict, Dialect::GoYaml3] {
             let _ = from_str_with(&text, dialect, &Limits::default());
         }
+    }
+
+    #[test]
+    fn a_few_fields_are_those_of_the_whole(
+        text in "([ab]: |[ab]: &x |<<: \\*x
+|- |\\{|\\}|[ab], |b: \\.inf
+|'a': |1
+|~: | ){0,12}",
+    ) {
+        let part = fields_from_str(&text, &["a"], &Limits::default());
+        let mut whole = from_str_with(&text, Dialect::Sigs, &Limits::default());
+        if let Ok(Value::Object(fields)) = &mut whole {
+            fields.retain(|key, _| key == "a");
+        }
+        prop_assert_eq!(part, whole);
     }
 
     #[test]

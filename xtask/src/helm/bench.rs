@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use sluice_helm::chart::{Chart, File, load_files};
 use sluice_helm::disk::load_chart;
-use sluice_helm::template::{Hooks, TemplateOptions, template};
+use sluice_helm::template::{Hooks, Missing, TemplateOptions, template};
 use sluice_helm::values::Table;
 use sluice_helm::{Action, Capabilities, Crds, Limits, Notes, ReleaseInfo, Schemas};
 
@@ -315,6 +315,7 @@ fn render(chart: &Chart, replicas: i64) -> anyhow::Result<usize> {
         schemas: Schemas::Check,
         notes: Notes::Own,
         limits: Limits::default(),
+        missing: Missing::Refuse,
     };
     let templated = template(chart.clone(), &user, &options, world())?;
     Ok(templated.text(Crds::Leave, Hooks::All).len())

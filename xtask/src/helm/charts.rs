@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
-use sluice_helm::template::{Hooks, TemplateOptions, template};
+use sluice_helm::template::{Hooks, Missing, TemplateOptions, template};
 use sluice_helm::values::{Table, read_values};
 use sluice_helm::{Action, Capabilities, Crds, Limits, Notes, ReleaseInfo, Schemas};
 
@@ -176,6 +176,7 @@ pub fn render(chart: &Path, values: Option<&Path>) -> Result<String, String> {
         schemas: Schemas::Check,
         notes: Notes::Own,
         limits: Limits::default(),
+        missing: Missing::Refuse,
     };
     template(chart, &user, &options, super::cases::world())
         .map(|templated| templated.text(Crds::Include, Hooks::All))

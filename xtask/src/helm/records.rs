@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use sluice_helm::release::{
     Driver, LabelSource, Release, Stamp, Status, encode_json, from_object, record_name, to_object,
 };
-use sluice_helm::template::{TemplateOptions, template};
+use sluice_helm::template::{Missing, TemplateOptions, template};
 use sluice_helm::{Action, Capabilities, Limits, Notes, ReleaseInfo, Schemas};
 
 use super::cases::world;
@@ -255,6 +255,7 @@ impl Cluster<'_> {
             schemas: Schemas::Check,
             notes: Notes::Own,
             limits: Limits::default(),
+            missing: Missing::Refuse,
         };
         let rendered = template(chart, &config, &options, world())?;
         Ok(Release::pending_install(

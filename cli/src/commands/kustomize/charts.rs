@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use sluice_helm::disk::load_chart;
-use sluice_helm::template::{Hooks, TemplateOptions, generated_name, release_name, template};
+use sluice_helm::template::{
+    Hooks, Missing, TemplateOptions, generated_name, release_name, template,
+};
 use sluice_helm::values::{Table, merge_tables, read_values};
 use sluice_helm::{Action, Capabilities, Crds, KubeVersion, Limits, Notes, ReleaseInfo, Schemas};
 use sluice_kustomize::{ChartRequest, FileSystem, HelmInflator};
@@ -107,6 +109,7 @@ impl Charts {
             schemas: Schemas::Check,
             notes: Notes::Own,
             limits: Limits::default(),
+            missing: Missing::Refuse,
         })
     }
 }

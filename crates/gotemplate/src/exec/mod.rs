@@ -6,7 +6,7 @@
 
 mod turns;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use crate::ast::{Action, Branch, Call, Command, Expr, ExprKind, Node, Number, Pipe, Tree};
 use crate::call::Final;
@@ -79,7 +79,7 @@ impl Operand {
     pub(crate) fn of(value: Value, declared: Type) -> Self {
         Operand {
             value,
-            boxed: declared == Type::Any,
+            boxed: matches!(declared, Type::Any),
         }
     }
 
@@ -124,6 +124,8 @@ pub struct Run<'r, H> {
 /// The state of one executing template.
 pub(crate) struct Frame<'t> {
     tree: &'t Tree,
+    /// What `$` is unless a variable of that name is declared.
+    root: Operand,
     variables: Vec<(Str, Operand)>,
     at: At<'t>,
 }
@@ -222,7 +224,7 @@ impl<'r, H: Host> Run<'r, H> {
             return Err(CallError::Text(format!(
                 "template: no template {} associated with template {}",
                 quote(name),
-                quote(self.set.name().as_bytes())
+                quote(self.set.name())
             )));
         };
         self.execute_tree(&tree, Operand::plain(data.clone()), out)
@@ -230,10 +232,10 @@ impl<'r, H: Host> Run<'r, H> {
     }
 
     fn execute_tree(&mut self, tree: &Tree, dot: Operand, out: &mut Vec<u8>) -> Exec<()> {
-        static DOLLAR: LazyLock<Str> = LazyLock::new(|| Str::from("$"));
         let mut frame = Frame {
             tree,
-            variables: vec![(DOLLAR.clone(), dot.clone())],
+            root: dot.clone(),
+            variables: Vec::new(),
             at: At::Nowhere,
         };
         self.walk(&mut frame, &dot, &tree.root, out)?;

@@ -56,7 +56,9 @@ impl<'t> Frame<'t> {
             .iter()
             .rev()
             .find(|(known, _)| known == name)
-            .map(|(_, value)| value.clone())
+            .map(|(_, value)| value)
+            .or_else(|| (**name == *b"$").then_some(&self.root))
+            .cloned()
             .ok_or_else(|| self.error(format!("undefined variable: {name}")))
     }
 
@@ -69,6 +71,10 @@ impl<'t> Frame<'t> {
         {
             Some((_, slot)) => {
                 *slot = value;
+                Ok(())
+            }
+            None if **name == *b"$" => {
+                self.root = value;
                 Ok(())
             }
             None => Err(self.error(format!("undefined variable: {name}"))),
@@ -107,7 +113,7 @@ impl<'t> Frame<'t> {
             .rposition(|b| *b == b'\n')
             .map_or(0, |at| at + 1);
         Box::new(ExecError {
-            file: self.tree.source.name.clone(),
+            file: self.tree.source.name.to_string(),
             line: 1 + crate::lex::newlines(before),
             column: pos - line_start,
             template: self.tree.name.to_text().into_owned(),

@@ -54,10 +54,13 @@ pub(crate) fn write_go_syntax(out: &mut Vec<u8>, value: &Value) {
 ///
 /// # Errors
 /// As [`write_value`].
-pub fn sprint(values: &[Value], limit: usize) -> Result<Vec<u8>, Limit> {
-    let mut out = Vec::new();
+pub fn sprint<'v>(
+    values: impl IntoIterator<Item = &'v Value>,
+    limit: usize,
+) -> Result<Vec<u8>, Limit> {
+    let mut out = Vec::with_capacity(SHORT);
     let mut previous_string = true;
-    for (i, value) in values.iter().enumerate() {
+    for (i, value) in values.into_iter().enumerate() {
         let is_string = matches!(value, Value::Str(_));
         if i > 0 && !is_string && !previous_string {
             out.push(b' ');
@@ -67,6 +70,9 @@ pub fn sprint(values: &[Value], limit: usize) -> Result<Vec<u8>, Limit> {
     }
     Ok(out)
 }
+
+/// Room for most texts that are printed.
+const SHORT: usize = 64;
 
 /// Go's `fmt.Sprintln`: spaces always, a newline at the end.
 ///

@@ -91,6 +91,8 @@ pub fn read_archive(bytes: &[u8]) -> Result<Vec<File>, ArchiveError> {
     let mut archive = tar::Archive::new(unpacked);
     let mut files = Vec::new();
     let mut total: u64 = 0;
+    // One for all, so that memory is not left in pieces.
+    let mut data = Vec::new();
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
         let kind = entry.header().entry_type();
@@ -106,7 +108,7 @@ pub fn read_archive(bytes: &[u8]) -> Result<Vec<File>, ArchiveError> {
         if declared > MAX_FILE_BYTES {
             return Err(ArchiveError::FileTooLarge { name: path });
         }
-        let mut data = Vec::new();
+        data.clear();
         (&mut entry)
             .take(MAX_FILE_BYTES + 1)
             .read_to_end(&mut data)

@@ -277,7 +277,32 @@ static TIME_TYPE_METHODS: &[Method] = &[
     with!("Equal", &[TIME], BOOL, |t, a| Value::Bool(
         t.since(&time_of(&a[0])?) == 0
     )),
+    with!("Compare", &[TIME], INT, |t, a| Value::int(
+        t.since(&time_of(&a[0])?).signum()
+    )),
+    with!("Truncate", &[DURATION], TIME, |t, a| time_value(
+        t.plus(-beyond(&t, int(&a[0])))
+    )),
+    with!("Round", &[DURATION], TIME, |t, a| {
+        let unit = int(&a[0]);
+        let rest = beyond(&t, unit);
+        time_value(match rest < unit - rest {
+            true => t.plus(-rest),
+            false => t.plus((unit - rest).max(0)),
+        })
+    }),
 ];
+
+/// How many nanoseconds a time lies beyond the last multiple of `unit` since
+/// Go's zero time; nothing when there is no unit.
+fn beyond(time: &Time, unit: i64) -> i64 {
+    if unit <= 0 {
+        return 0;
+    }
+    let since = i128::from(time.seconds) - i128::from(ZERO_SECONDS);
+    let since = since * i128::from(SECOND) + i128::from(time.nanos);
+    i64::try_from(since.rem_euclid(i128::from(unit))).unwrap_or_default()
+}
 
 fn scaled(time: &Time, per_second: i64) -> i64 {
     time.seconds

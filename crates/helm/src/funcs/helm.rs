@@ -117,9 +117,9 @@ fn tpl(run: &mut Run<'_, Session>, a: &[Value]) -> Answer {
         _ => Str::empty(),
     };
     let set = text_set(run, &source)?;
-    let name = Arc::clone(set.name());
-    let mut out = Vec::new();
-    run.with_set(set, |run| run.execute(name.as_bytes(), &a[1], &mut out))
+    let name = set.name().clone();
+    let mut out = Vec::with_capacity(source.len());
+    run.with_set(set, |run| run.execute(&name, &a[1], &mut out))
         .map_err(|error| {
             error.within(format!(
                 "error during tpl function execution for {}",
@@ -137,10 +137,12 @@ fn text_set(run: &mut Run<'_, Session>, source: &Str) -> Result<Arc<TemplateSet>
     }
     run.charge(source.len())?;
     let mut set = TemplateSet::child(run.set());
-    let name = Arc::clone(set.name());
-    set.parse(&name, source, run.functions()).map_err(|error| {
-        CallError::new(error.to_string()).within(format!("cannot parse template {}", quote(source)))
-    })?;
+    let name = set.name().clone();
+    set.parse(name, source.clone(), run.functions())
+        .map_err(|error| {
+            CallError::new(error.to_string())
+                .within(format!("cannot parse template {}", quote(source)))
+        })?;
     let set = Arc::new(set);
     if outermost {
         run.host.keep_text(source.clone(), Arc::clone(&set));

@@ -32,10 +32,10 @@ pub(crate) const TABLE: &[Entry] = &[
         string(s.strip_suffix(text(&a[0])).unwrap_or(s))
     }),
     fixed("upper", &[STRING], STRING, |_, a| {
-        string(change_case(&a[0], to_upper))
+        string(change_case(&a[0], <[u8]>::to_ascii_uppercase, to_upper))
     }),
     fixed("lower", &[STRING], STRING, |_, a| {
-        string(change_case(&a[0], to_lower))
+        string(change_case(&a[0], <[u8]>::to_ascii_lowercase, to_lower))
     }),
     fixed("title", &[STRING], STRING, |_, a| {
         string(title(text(&a[0])))
@@ -220,12 +220,16 @@ fn trim_runes(bytes: &[u8], drop: impl Fn(char) -> bool) -> &[u8] {
     &bytes[start.unwrap_or(0)..end]
 }
 
-fn change_case(value: &Value, change: fn(char) -> char) -> Vec<u8> {
+fn change_case(
+    value: &Value,
+    of_ascii: fn(&[u8]) -> Vec<u8>,
+    of_rune: fn(char) -> char,
+) -> Vec<u8> {
     let bytes = text(value);
-    if bytes.is_ascii() {
-        return bytes.iter().map(|b| change(char::from(*b)) as u8).collect();
+    match bytes.is_ascii() {
+        true => of_ascii(bytes),
+        false => map_runes(bytes, of_rune),
     }
-    map_runes(bytes, change)
 }
 
 /// Go's deprecated `strings.Title`.

@@ -30,7 +30,8 @@
 use std::sync::Arc;
 
 use sluice_helm::chart::{File, load_files};
-use sluice_helm::template::{Hooks, TemplateOptions, show_only, template};
+use sluice_helm::disk::{read_folder, write_file};
+use sluice_helm::template::{Hooks, Missing, TemplateOptions, show_only, template};
 use sluice_helm::values::{
     SetKind, Table, merge_tables, read_values, set_json, set_literal, set_values,
 };
@@ -224,6 +225,14 @@ pub fn outcome_within(case: &Case, limits: Limits) -> Result<String, String> {
         .filter(|(name, _)| !name.starts_with('@'))
         .map(|(name, data)| File::new(name.as_str(), data.as_slice()))
         .collect();
+    if files.iter().any(|file| file.name == ".helmignore") {
+        // Only a folder on disk has that rule.
+        let folder = tempfile::tempdir().expect("a folder");
+        for file in &files {
+            write_file(&folder.path().join(&file.name), &file.data).map_err(|e| e.to_string())?;
+        }
+        files = read_folder(folder.path()).map_err(|e| e.to_string())?;
+    }
     // As a folder is read.
     files.sort_by(|a, b| a.name.split('/').cmp(b.name.split('/')));
     let mut options = TemplateOptions {
@@ -237,6 +246,7 @@ pub fn outcome_within(case: &Case, limits: Limits) -> Result<String, String> {
         schemas: Schemas::Check,
         notes: Notes::Own,
         limits,
+        missing: Missing::Refuse,
     };
     let mut crds = Crds::Leave;
     let mut hooks = Hooks::All;
