@@ -6,7 +6,7 @@ use crate::jsonpatch::{self, Operation};
 use crate::kustomization;
 use crate::loader::Loader;
 use crate::merge::merge_object;
-use crate::node::{Map, Node, Scalar};
+use crate::node::{Map, Node, Scalar, Tag};
 use crate::read;
 use crate::resmap::ResMap;
 use crate::resource::Resource;
@@ -96,6 +96,10 @@ impl MergePatch {
         }
         if !self.allow_kind_change {
             resource.set_kind(&kind);
+            // The version is written anew with the kind.
+            if let Some(Node::Scalar(version)) = resource.root.get_mut("apiVersion") {
+                version.tag = Tag::Infer;
+            }
         }
         if !self.allow_name_change {
             resource.set_name(&name);
