@@ -1,7 +1,7 @@
 //! The file system of the machine, for callers that build from a work tree.
 
 use std::borrow::Cow;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use crate::fs::{FileSystem, FsError};
@@ -51,7 +51,8 @@ fn first_missing(path: &str) -> String {
 
 impl FileSystem for DiskFs {
     fn read(&self, path: &str) -> Result<Cow<'_, [u8]>, FsError> {
-        let metadata = std::fs::metadata(path).map_err(|error| explain(&error, path))?;
+        let mut file = std::fs::File::open(path).map_err(|error| explain(&error, path))?;
+        let metadata = file.metadata().map_err(|error| explain(&error, path))?;
         if metadata.is_dir() {
             return Err(FsError::IsDirectory(path.to_owned()));
         }
@@ -62,9 +63,24 @@ impl FileSystem for DiskFs {
                 self.max_file_bytes
             )));
         }
-        std::fs::read(path)
-            .map(Cow::Owned)
-            .map_err(|error| explain(&error, path))
+        // One byte more tells the end without another read.
+        let length = usize::try_from(metadata.len()).unwrap_or(0);
+        let mut content = Vec::with_capacity(length + 1);
+        file.by_ref()
+            .take(self.max_file_bytes.saturating_add(1))
+            .read_to_end(&mut content)
+            .map_err(|error| explain(&error, path))?;
+        if content.len() as u64 > self.max_file_bytes {
+            return Err(FsError::Other(format!(
+                "read {path}: more bytes than the limit of {}",
+                self.max_file_bytes
+            )));
+        }
+        Ok(Cow::Owned(content))
+    }
+
+    fn is_plain_file(&self, path: &str) -> bool {
+        std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
     }
 
     fn exists(&self, path: &str) -> bool {

@@ -180,6 +180,87 @@ pub(crate) fn get_in(root: &Map, path: &[String]) -> Result<Option<Node>, String
     }
 }
 
+/// Looks a scalar up, by the rules for sources; fields and elements that
+/// matchers name are made when they are missing, indices are not, and there is
+/// nothing below a null.
+///
+/// # Errors
+/// As [`get`].
+pub(crate) fn get_or_create<'n>(
+    root: &'n mut Node,
+    path: &[&str],
+) -> Result<Option<&'n mut Node>, String> {
+    let mut here = root;
+    let parts: Vec<&str> = path.iter().map(|part| part.trim()).collect();
+    for (at, part) in parts.iter().enumerate() {
+        if part.is_empty() {
+            continue;
+        }
+        if here.is_null() {
+            return Ok(None);
+        }
+        if *part == "*" {
+            return Err("wildcard is not supported in PathGetter".to_owned());
+        }
+        let index = number(part);
+        if *part != "-" && index.is_none() && !is_matcher(part) {
+            let Node::Map(map) = here else {
+                return Err(wrong_kind("MappingNode", here));
+            };
+            let place = match map.position(part) {
+                Some(place) => place,
+                None => {
+                    let fresh = match parts.get(at + 1) {
+                        None => CreateKind::Scalar.fresh(),
+                        Some(next) if is_index(next) || is_matcher(next) => Node::seq(Vec::new()),
+                        Some(_) => Node::map(),
+                    };
+                    map.pairs.push((Scalar::untagged(*part), fresh));
+                    map.pairs.len() - 1
+                }
+            };
+            here = &mut map.pairs[place].1;
+            continue;
+        }
+        let Node::Seq(items) = here else {
+            return Err(wrong_kind("SequenceNode", here));
+        };
+        let place = if let Some(index) = index {
+            usize::try_from(index).map_err(|_| format!("array index {index} cannot be negative"))?
+        } else if *part == "-" {
+            match items.len().checked_sub(1) {
+                Some(last) => last,
+                None => return Ok(None),
+            }
+        } else {
+            let (field, value) = matcher(part)?;
+            let found = items
+                .iter()
+                .position(|item| own_text(item, field) == Some(value));
+            found.unwrap_or_else(|| {
+                items.push(matched(field, value));
+                items.len() - 1
+            })
+        };
+        match items.get_mut(place) {
+            Some(item) => here = item,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(here))
+}
+
+/// The element that a matcher asks for.
+fn matched(field: &str, value: &str) -> Node {
+    if field.is_empty() {
+        return Node::Scalar(Scalar::plain(value));
+    }
+    Node::Map(Map::of(vec![(
+        Scalar::untagged(field),
+        Node::Scalar(Scalar::plain(value)),
+    )]))
+}
+
 /// Why a visit failed: on the way, or at a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum VisitError {
@@ -301,7 +382,18 @@ fn visit_index(
     }
 }
 
-/// Elements whose field, or which themselves, match an unanchored pattern.
+/// What a matcher of targets compares: the YAML of the field of an element or of
+/// the element itself, with its quotes and comments.
+fn own_yaml(item: &Node, field: &str) -> Option<String> {
+    let node = match field {
+        "" => item,
+        field => item.get(field)?,
+    };
+    Some(crate::yaml3::to_text_with_comments(node).trim().to_owned())
+}
+
+/// Elements whose field, or which themselves, match an unanchored pattern. What
+/// a path has behind a matcher of elements themselves does not count.
 fn visit_matching(
     node: &mut Node,
     part: &str,
@@ -310,6 +402,7 @@ fn visit_matching(
     leaf: &mut Visitor<'_>,
 ) -> Result<(), VisitError> {
     let (field, value) = matcher(part).map_err(VisitError::Path)?;
+    let rest = if field.is_empty() { &[] } else { rest };
     if node.is_null() && create.is_some() {
         *node = Node::seq(Vec::new());
     }
@@ -327,7 +420,7 @@ fn visit_matching(
     };
     let mut found = false;
     for item in items.iter_mut() {
-        if own_text(item, field).is_some_and(fits) {
+        if own_yaml(item, field).is_some_and(|text| fits(&text)) {
             found = true;
             visit(item, rest, create, leaf)?;
         }
@@ -335,14 +428,7 @@ fn visit_matching(
     if found || create.is_none() {
         return Ok(());
     }
-    let mut item = if field.is_empty() {
-        Node::Scalar(Scalar::plain(value))
-    } else {
-        Node::Map(Map::of(vec![(
-            Scalar::untagged(field),
-            Node::Scalar(Scalar::plain(value)),
-        )]))
-    };
+    let mut item = matched(field, value);
     visit(&mut item, rest, create, leaf)?;
     items.push(item);
     Ok(())

@@ -112,6 +112,13 @@ impl Path {
     }
 }
 
+impl Path {
+    /// The parts, as they are written.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        self.parts.iter().map(|part| part.text.as_str()).collect()
+    }
+}
+
 /// Whether a walk makes what is missing, and as what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Create {
@@ -133,15 +140,37 @@ pub(crate) fn walk(
     path: &Path,
     create: Create,
     id: impl Fn() -> ResId,
-    mut leaf: impl FnMut(&mut Node) -> Result<(), String>,
+    leaf: impl FnMut(&mut Node) -> Result<(), String>,
 ) -> Result<(), WalkError> {
-    walk_map(root, &path.parts, create, &mut leaf).map_err(|problem| {
+    walk_part(root, path, create, leaf).map_err(|problem| problem.of(path, &id()))
+}
+
+/// What went wrong on a walk, without the object that it was in.
+#[derive(Debug)]
+pub(crate) struct Problem(String);
+
+impl Problem {
+    /// The error, once the object is known.
+    pub(crate) fn of(&self, path: &Path, id: &ResId) -> WalkError {
         WalkError(format!(
-            "considering field '{}' of object {}: {problem}",
-            path.text,
-            id()
+            "considering field '{}' of object {id}: {}",
+            path.text, self.0
         ))
-    })
+    }
+}
+
+/// As [`walk`], for a caller that finds out the object's id only after an
+/// error: ids are costly.
+///
+/// # Errors
+/// As [`walk`].
+pub(crate) fn walk_part(
+    root: &mut Map,
+    path: &Path,
+    create: Create,
+    mut leaf: impl FnMut(&mut Node) -> Result<(), String>,
+) -> Result<(), Problem> {
+    walk_map(root, &path.parts, create, &mut leaf).map_err(Problem)
 }
 
 type Leaf<'l> = dyn FnMut(&mut Node) -> Result<(), String> + 'l;
@@ -193,6 +222,9 @@ fn walk_map(
     match (slot, create) {
         (Some(node), _) if !is_missing => walk_node(node, rest, create, leaf),
         (Some(node), Create::No) if rest.is_empty() => leaf(node),
+        (None, _) if part.name.is_empty() => {
+            Err("cannot set or create an empty field name".to_owned())
+        }
         (_, Create::No) => Ok(()),
         (None, _) if part.list => Ok(()),
         (slot, Create::Leaf(kind, tag)) => {

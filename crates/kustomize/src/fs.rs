@@ -53,6 +53,13 @@ pub trait FileSystem: Send + Sync {
     /// # Errors
     /// The path is missing, or its links lead in a circle.
     fn real_path(&self, path: &str) -> Result<String, FsError>;
+
+    /// True for a file that is no link, which a build may then read without
+    /// resolving the path; false whenever that is not cheap to tell.
+    fn is_plain_file(&self, path: &str) -> bool {
+        let _ = path;
+        false
+    }
 }
 
 /// Files held in memory.

@@ -178,18 +178,22 @@ pub(crate) fn generate(
     Ok(resource)
 }
 
+/// A text of several lines is a literal, and stays one when it is patched.
+fn text_node(text: &str) -> Node {
+    let mut scalar = Scalar::string(text);
+    if text.contains('\n') {
+        scalar.style = sluice_yaml::ScalarStyle::Literal;
+    }
+    Node::Scalar(scalar).put_in_quotes_if_ambiguous()
+}
+
 /// A mapping of texts; values of several lines are literals, so quotes never
 /// matter.
 pub(crate) fn text_map(texts: &BTreeMap<String, String>) -> Map {
     Map::of(
         texts
             .iter()
-            .map(|(key, value)| {
-                (
-                    Scalar::plain(key),
-                    Node::string(value).put_in_quotes_if_ambiguous(),
-                )
-            })
+            .map(|(key, value)| (Scalar::plain(key), text_node(value)))
             .collect(),
     )
 }

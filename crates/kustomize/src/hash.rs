@@ -42,6 +42,7 @@ pub(crate) fn hash(root: &Map) -> Result<String, String> {
             Some(Node::Scalar(scalar)) if !scalar.is_null() => {
                 Ok(Value::from(scalar.text.as_str()))
             }
+            Some(Node::Seq(_)) => Ok(Value::Null),
             Some(node) if !node.is_null() => node_json(node),
             _ => Ok(Value::String(String::new())),
         }

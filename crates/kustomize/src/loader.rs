@@ -263,6 +263,10 @@ impl<'o> Loader<'o> {
     /// The real path of a file below the root.
     fn restricted(&self, path: &str) -> Result<String, String> {
         let fs = self.fs.get();
+        if fs::dir(path) == self.root && fs.is_plain_file(path) {
+            // The root is real, and so is a file in it that is no link.
+            return Ok(path.to_owned());
+        }
         let real = fs
             .real_path(path)
             .map_err(|error| format!("evalsymlink failure on '{path}' : {error}"))?;

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::node::{Map, Node, NodeKind, Scalar, Seq, Share};
+use crate::node::{Comments, Map, Node, NodeKind, Scalar, Seq, Share};
 use crate::schema::{At, Merge, Schema};
 
 /// The key of a directive.
@@ -59,6 +59,27 @@ fn directive(patch: &Map) -> Result<Option<Directive>> {
     }
 }
 
+/// The schema that a comment at a field holds; it goes before that of the type.
+fn commented_schema(key: &Scalar, value: &Node) -> Option<serde_json::Value> {
+    let read = |comments: &Comments| {
+        let head = comments
+            .head
+            .iter()
+            .map(|line| line.trim_start_matches('#'));
+        let head: String = head.collect::<Vec<_>>().join("\n");
+        let line = comments
+            .line
+            .as_deref()
+            .map(|line| line.trim_start_matches('#'));
+        line.into_iter().chain([head.as_str()]).find_map(|text| {
+            let schema: serde_json::Value = serde_json::from_str(text).ok()?;
+            schema.is_object().then_some(schema)
+        })
+    };
+    let of_key = key.comments.as_deref().and_then(read);
+    of_key.or_else(|| value.comments().and_then(read))
+}
+
 /// What a new part stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fresh {
@@ -102,7 +123,7 @@ impl<'s> Merger<'s> {
                 text: patch.text.clone(),
                 tag: patch.tag,
                 style: base.style,
-                comments: None,
+                comments: patch.comments.clone(),
                 share: Share {
                     touched: true,
                     ..base.share
@@ -178,7 +199,11 @@ impl<'s> Merger<'s> {
         };
         for (key, value) in base.pairs {
             let inner = at.and_then(|at| self.schema.field(at, &key.text));
-            let change = in_patch.get(patch, &key.text);
+            let change = in_patch.pair(patch, &key.text);
+            let own = commented_schema(&key, &value)
+                .or_else(|| change.and_then(|(key, value)| commented_schema(key, value)));
+            let inner = own.as_ref().map(At::Custom).or(inner);
+            let change = change.map(|(_, value)| value);
             if let Some(mut value) = self.nodes(Some(value), change, inner)? {
                 if change.is_none() {
                     value = value.put_in_quotes_if_ambiguous();
@@ -187,10 +212,12 @@ impl<'s> Merger<'s> {
             }
         }
         for (key, value) in fresh {
-            let inner = at.and_then(|at| self.schema.field(at, &key.text));
             if value.is_null() {
                 continue;
             }
+            let inner = at.and_then(|at| self.schema.field(at, &key.text));
+            let own = commented_schema(key, value);
+            let inner = own.as_ref().map(At::Custom).or(inner);
             if let Some(value) = self.added(value, inner, new)? {
                 out.pairs
                     .push((key.clone(), value.put_in_quotes_if_ambiguous()));
@@ -212,7 +239,7 @@ impl<'s> Merger<'s> {
                 let element = at.and_then(|at| self.schema.element(at));
                 self.keyed(base.items, &elements, &keys, element)?
             }
-            (_, Merge::Set | Merge::Replace) => union(base.items, &elements),
+            (_, Merge::Set | Merge::Replace) => self.set(base.items, &elements)?,
         };
         Ok(Some(Node::seq(items)))
     }
@@ -238,7 +265,8 @@ impl<'s> Merger<'s> {
     fn new_items(&self, elements: &[&Node], at: Option<At<'s>>) -> Result<Node> {
         let merge = at.map_or(Merge::Replace, |at| self.schema.merge(at));
         let Merge::Keyed(keys) = merge else {
-            return Ok(Node::seq(union(Vec::new(), elements)));
+            let own: Vec<Node> = elements.iter().map(|node| (*node).clone()).collect();
+            return self.set(own, elements).map(Node::seq);
         };
         let at = at.and_then(|at| self.schema.element(at));
         let used: Vec<&String> = keys
@@ -271,7 +299,7 @@ impl<'s> Merger<'s> {
         let element = at.and_then(|at| self.schema.element(at));
         Ok(match merge {
             Merge::Replace => base,
-            Merge::Set => union(base, &[]),
+            Merge::Set => self.set(base, &[])?,
             Merge::Keyed(keys) => self.keyed(base, &[], &keys, element)?,
         })
     }
@@ -313,6 +341,75 @@ impl<'s> Merger<'s> {
         keyed_in_general(base, patch, keys, |base, patch| {
             self.element(base, patch, at)
         })
+    }
+
+    /// Scalars of both, the patch's first, each once and no null. To kustomize
+    /// this is a list whose key is the text of an element, which is empty for
+    /// a mapping or a list; one of those can only stand alone.
+    fn set(&self, base: Vec<Node>, patch: &[&Node]) -> Result<Vec<Node>> {
+        let text = |node: &Node| node.text().unwrap_or_default().to_owned();
+        let all_scalars = base.iter().all(is_scalar) && patch.iter().all(|node| is_scalar(node));
+        if !all_scalars {
+            self.check_length(base.len() + patch.len(), &["text".to_owned()])?;
+        }
+        let mut base: Vec<Option<Node>> = base.into_iter().map(Some).collect();
+        let mut in_base = HashMap::new();
+        for (at, node) in base.iter().enumerate() {
+            in_base.entry(node.as_ref().map(text)).or_insert(at);
+        }
+        let mut in_patch: HashMap<String, &Node> = HashMap::new();
+        for node in patch {
+            in_patch.entry(text(node)).or_insert(node);
+        }
+        let mut seen = HashSet::new();
+        let texts: Vec<String> = (patch.iter().copied())
+            .chain(base.iter().flatten())
+            .map(text)
+            .filter(|text| seen.insert(text.clone()))
+            .collect();
+        let mut gone = HashSet::new();
+        let mut out: Vec<Node> = Vec::with_capacity(texts.len());
+        let mut places: HashMap<String, usize> = HashMap::with_capacity(texts.len());
+        let mut put = |out: &mut Vec<Node>, text: String, node: Node| {
+            if !all_scalars {
+                only_scalars(out.iter())?;
+            }
+            match places.get(&text) {
+                Some(&at) => out[at] = node,
+                None => {
+                    places.insert(text, out.len());
+                    out.push(node);
+                }
+            }
+            Ok::<(), String>(())
+        };
+        for text in texts {
+            let own = in_base.get(&Some(text.clone())).copied();
+            let change = in_patch.get(&text).copied();
+            let merged = self.nodes(own.and_then(|at| base[at].clone()), change, None)?;
+            match merged.filter(|node| !is_nothing(node)) {
+                None => {
+                    if !all_scalars {
+                        only_scalars(base.iter().flatten())?;
+                    }
+                    gone.insert(text);
+                }
+                Some(node) => {
+                    // A collection is changed where it stands.
+                    if let Some(at) = own.filter(|_| !is_scalar(&node)) {
+                        base[at] = Some(node.clone());
+                    }
+                    put(&mut out, text, node)?;
+                }
+            }
+        }
+        for node in base.into_iter().flatten() {
+            let text = text(&node);
+            if !gone.contains(&text) {
+                put(&mut out, text, node)?;
+            }
+        }
+        Ok(out)
     }
 
     fn check_length(&self, length: usize, keys: &[String]) -> Result<()> {
@@ -558,15 +655,16 @@ impl Index {
         }))
     }
 
-    fn get<'m>(&self, map: &'m Map, key: &str) -> Option<&'m Node> {
-        match &self.0 {
-            Some(positions) => positions.get(key).map(|&at| &map.pairs[at].1),
-            None => map.get(key),
-        }
+    fn pair<'m>(&self, map: &'m Map, key: &str) -> Option<&'m (Scalar, Node)> {
+        let at = match &self.0 {
+            Some(positions) => positions.get(key).copied(),
+            None => map.position(key),
+        };
+        at.map(|at| &map.pairs[at])
     }
 
     fn has(&self, map: &Map, key: &str) -> bool {
-        self.get(map, key).is_some()
+        self.pair(map, key).is_some()
     }
 }
 
@@ -628,16 +726,13 @@ fn has(node: &Node, key: &str) -> bool {
     node.get(key).is_some_and(|value| !value.is_null())
 }
 
-/// Scalars of both, the patch's first, each once.
-fn union(base: Vec<Node>, patch: &[&Node]) -> Vec<Node> {
-    let mut seen = HashSet::new();
-    patch
-        .iter()
-        .map(|node| (*node).clone())
-        .chain(base)
-        .filter(|node| match node {
-            Node::Scalar(scalar) => seen.insert(scalar.text.clone()),
-            _ => true,
-        })
-        .collect()
+fn is_scalar(node: &Node) -> bool {
+    matches!(node, Node::Scalar(_))
+}
+
+/// # Errors
+/// One is a mapping or a list.
+fn only_scalars<'n>(mut nodes: impl Iterator<Item = &'n Node>) -> Result<()> {
+    let odd = nodes.find(|node| !is_scalar(node));
+    odd.map_or(Ok(()), |odd| Err(wrong_kind(NodeKind::Scalar, odd)))
 }

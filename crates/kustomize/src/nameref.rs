@@ -149,9 +149,10 @@ impl Referrer {
                 }
             }
         }
-        let role = resource.root.get("roleRef").map(|role| {
-            let text = |key: &str| role.get(key).and_then(Node::text).unwrap_or("").to_owned();
-            (text("apiGroup"), text("kind"))
+        // A role reference without one of the two says nothing of the kind.
+        let role = resource.root.get("roleRef").and_then(|role| {
+            let text = |key: &str| Some(role.get(key)?.text().unwrap_or("").to_owned());
+            Some((text("apiGroup")?, text("kind")?))
         });
         let id = resource.current_id(schema);
         if blank_namespace && !id.cluster_scoped {
@@ -344,6 +345,7 @@ impl Candidates {
         }
         let by_original = namespace.map(|ns| self.has_original_namespace(ns, referrer));
         let is_role = rule.path_text.ends_with("roleRef/name");
+        let fits = |wanted: &str, own: &str| wanted.is_empty() || wanted == own;
         let fits = |candidate: &&Candidate| -> bool {
             if !Self::is_reachable(candidate, referrer) {
                 return false;
@@ -370,7 +372,7 @@ impl Candidates {
                 && !candidate
                     .previous
                     .iter()
-                    .any(|id| id.gvk.group == *group && id.gvk.kind == *kind)
+                    .any(|id| fits(group, &id.gvk.group) && fits(kind, &id.gvk.kind))
             {
                 return false;
             }

@@ -3,7 +3,7 @@
 //! kustomize decides the type of a scalar only when it writes, from the text,
 //! the tag and the quotes that the scalar then has; which of the three a
 //! transformation touches is visible in the output. So the tree keeps them
-//! apart. Keys keep their order and may repeat; comments and layout are gone.
+//! apart. Keys keep their order and may repeat; the layout is gone.
 
 use serde_json::{Map as JsonMap, Value};
 use sluice_yaml::{Booleans, Resolved, ScalarStyle, resolve};
@@ -88,7 +88,8 @@ impl PartialEq for Share {
     }
 }
 
-/// The comments at a node, kept only in texts that are written back in YAML.
+/// The comments at a node. No build prints them, but they count for matchers of
+/// replacements, are shown in errors, and stay in YAML inside of texts.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Comments {
     /// Lines before it.
@@ -204,15 +205,10 @@ impl Scalar {
         self.style == ScalarStyle::Plain
     }
 
-    /// True for a null, however it came about.
+    /// True for a null that was read as one. The word `null` that a
+    /// transformation put somewhere is printed as a null, but is none before.
     pub(crate) fn is_null(&self) -> bool {
-        match self.tag {
-            Tag::Null | Tag::BlankInFlow => true,
-            Tag::Infer => {
-                self.is_plain() && matches!(resolve(&self.text, Booleans::Yaml12), Resolved::Null)
-            }
-            _ => false,
-        }
+        matches!(self.tag, Tag::Null | Tag::BlankInFlow)
     }
 
     /// The type and value that the scalar has when it is written.
@@ -220,7 +216,10 @@ impl Scalar {
     /// # Errors
     /// A tag that the text contradicts.
     pub(crate) fn resolve(&self) -> Result<Resolved, String> {
-        if !self.is_plain() || matches!(self.tag, Tag::Str | Tag::Binary) {
+        if matches!(self.tag, Tag::Str | Tag::Binary) {
+            return Ok(Resolved::Str);
+        }
+        if !self.is_plain() && matches!(self.tag, Tag::Infer | Tag::BlankInFlow) {
             return Ok(Resolved::Str);
         }
         let resolved = match resolve(&self.text, Booleans::Yaml12) {
@@ -228,7 +227,12 @@ impl Scalar {
             resolved => resolved,
         };
         if self.tag == Tag::Infer || Tag::of(resolved) == self.tag {
-            return Ok(resolved);
+            // In quotes the tag is dropped, unless the text contradicts it.
+            return Ok(if self.is_plain() {
+                resolved
+            } else {
+                Resolved::Str
+            });
         }
         match (self.tag, resolved) {
             (Tag::Float, Resolved::Int(int)) => Ok(Resolved::Float(int as f64)),
@@ -251,13 +255,14 @@ impl Scalar {
                 .map(Value::String)
                 .map_err(|error| error.to_string());
         }
-        if self.style == ScalarStyle::Folded {
-            return Ok(Value::String(crate::yaml3::refolded(&self.text)));
-        }
-        if !self.is_plain() || matches!(self.tag, Tag::Str | Tag::BlankInFlow) {
+        if matches!(self.tag, Tag::Str | Tag::BlankInFlow) && self.style != ScalarStyle::Folded {
             return Ok(Value::String(self.text.clone()));
         }
-        Ok(match self.resolve()? {
+        let resolved = self.resolve()?;
+        if self.style == ScalarStyle::Folded && resolved == Resolved::Str {
+            return Ok(Value::String(crate::yaml3::refolded(&self.text)));
+        }
+        Ok(match resolved {
             Resolved::Null => Value::Null,
             Resolved::Bool(flag) => Value::Bool(flag),
             Resolved::Int(int) => Value::from(int),
@@ -344,6 +349,24 @@ impl Node {
         matches!(self, Node::Scalar(scalar) if scalar.is_null())
     }
 
+    /// The comments at the node.
+    pub(crate) fn comments(&self) -> Option<&Comments> {
+        match self {
+            Node::Scalar(scalar) => scalar.comments.as_deref(),
+            Node::Map(map) => map.comments.as_deref(),
+            Node::Seq(seq) => seq.comments.as_deref(),
+        }
+    }
+
+    /// True for null, `{}` and `[]`; an empty text is something.
+    pub(crate) fn is_nothing(&self) -> bool {
+        match self {
+            Node::Scalar(scalar) => scalar.is_null(),
+            Node::Map(map) => map.pairs.is_empty(),
+            Node::Seq(seq) => seq.items.is_empty(),
+        }
+    }
+
     pub(crate) fn as_scalar(&self) -> Option<&Scalar> {
         match self {
             Node::Scalar(scalar) => Some(scalar),
@@ -424,11 +447,7 @@ impl Node {
             Value::String(text) => Node::Scalar(Scalar {
                 text: text.clone(),
                 tag: Tag::Str,
-                style: if is_plain_text(text) {
-                    ScalarStyle::Plain
-                } else {
-                    ScalarStyle::DoubleQuoted
-                },
+                style: style_of(text),
                 comments: None,
                 share: Share::default(),
             }),
@@ -448,6 +467,19 @@ impl Node {
                     .collect(),
             )),
         }
+    }
+}
+
+/// The style in which a text of JSON is written as YAML.
+fn style_of(text: &str) -> ScalarStyle {
+    if is_plain_text(text) {
+        return ScalarStyle::Plain;
+    }
+    let written = sluice_yaml::to_string(&Value::from(text)).unwrap_or_default();
+    match written.as_bytes().first() {
+        Some(b'\'') => ScalarStyle::SingleQuoted,
+        Some(b'|') => ScalarStyle::Literal,
+        _ => ScalarStyle::DoubleQuoted,
     }
 }
 
@@ -522,19 +554,44 @@ impl Map {
             return Err(format!("yaml: unmarshal errors:\n  {lines}"));
         }
         let mut out = JsonMap::new();
+        let mut merged = Vec::new();
         for (key, value) in &self.pairs {
+            if key.text == "<<" {
+                // Files have none, so a transformation wrote it, and what it
+                // wrote is merged when it is read again.
+                merged.push(value);
+                continue;
+            }
             let typed =
                 key.is_plain() && !matches!(key.resolve().unwrap_or(Resolved::Str), Resolved::Str);
             if typed {
                 if depth > 0 {
                     return Err("json: unsupported type: map[interface {}]interface {}".to_owned());
                 }
-                if key.is_null() {
+                if matches!(key.resolve(), Ok(Resolved::Null)) {
                     continue;
                 }
             }
             let value = value.to_json_at(depth + 1)?;
             out.insert(key.text.clone(), value);
+        }
+        for value in merged {
+            let sources = match value {
+                Node::Seq(seq) => seq.items.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            for source in sources {
+                let Node::Map(source) = source else {
+                    return Err(
+                        "yaml: map merge requires map or sequence of maps as the value".to_owned(),
+                    );
+                };
+                if let Value::Object(pairs) = source.to_json_at(depth + 1)? {
+                    for (key, value) in pairs {
+                        out.entry(key).or_insert(value);
+                    }
+                }
+            }
         }
         Ok(Value::Object(out))
     }

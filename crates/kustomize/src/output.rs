@@ -249,7 +249,8 @@ pub(crate) fn identity_problem(resource: &Resource) -> String {
         .unwrap_or_default()
 }
 
-fn with_records(resource: &Resource) -> Resource {
+/// The object with the records as annotations.
+pub(crate) fn with_records(resource: &Resource) -> Resource {
     let mut copy = resource.clone();
     let mut texts = copy.texts("annotations");
     let mut put = |name: &str, values: Vec<&str>| {

@@ -6,28 +6,31 @@ use crate::node::{Comments, Map, Node, Repeated, Scalar, Seq, Share, Tag};
 
 type YamlPairs<'a> = Vec<(sluice_yaml::Node<'a>, sluice_yaml::Node<'a>)>;
 
+/// Where a document was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// In a file of manifests or patches: a key `<<` that is quoted, and so is
+    /// none to merge, is lost with its value.
+    InFile,
+    /// Inside of a text.
+    InText,
+}
+
 /// Turns a document into a tree: merge keys are expanded, aliases stand for
-/// themselves, comments are gone. `line_of` gives the line that an error names
-/// for a line of the source.
+/// themselves, comments stay at their nodes. `line_of` gives the line that an
+/// error names for a line of the source.
 ///
 /// # Errors
 /// Keys that are not scalars and merge keys without mappings, with go-yaml's
 /// texts.
-pub(crate) fn tree(document: Document<'_>, line_of: &dyn Fn(u32) -> usize) -> Result<Node, String> {
-    Reader {
-        line_of,
-        comments: Cursor::default(),
-    }
-    .node(document.root)
-}
-
-/// As [`tree`], with the comments kept.
-///
-/// # Errors
-/// As [`tree`].
-pub(crate) fn tree_with_comments(document: Document<'_>) -> Result<Node, String> {
+pub(crate) fn tree(
+    document: Document<'_>,
+    found: Found,
+    line_of: &dyn Fn(u32) -> usize,
+) -> Result<Node, String> {
     let mut reader = Reader {
-        line_of: &|line| line as usize + 1,
+        found,
+        line_of,
         comments: Cursor {
             list: document.comments,
             at: 0,
@@ -65,7 +68,6 @@ fn comments_of(node: &mut Node) -> &mut Option<Box<Comments>> {
 }
 
 /// The comments that have not found their node yet.
-#[derive(Default)]
 struct Cursor<'a> {
     list: Vec<Comment<'a>>,
     at: usize,
@@ -123,6 +125,7 @@ impl Cursor<'_> {
 }
 
 struct Reader<'r, 'a> {
+    found: Found,
     line_of: &'r dyn Fn(u32) -> usize,
     comments: Cursor<'a>,
 }
@@ -147,8 +150,10 @@ impl Reader<'_, '_> {
             flow: style == CollectionStyle::Flow,
             comments: None,
         };
-        for item in items {
+        let mut items = items.into_iter().peekable();
+        while let Some(item) = items.next() {
             let span = item.span;
+            let next = items.peek().map(|next| next.span.start.line);
             let (foot, head) = self.comments.take_before(span);
             if let Some(last) = seq.items.last_mut().filter(|_| !foot.is_empty()) {
                 comments_of(last).get_or_insert_default().foot.extend(foot);
@@ -157,7 +162,10 @@ impl Reader<'_, '_> {
             if seq.flow {
                 stay_text(&mut node);
             }
-            let line = self.comments.take_in_line(span.end.line);
+            let line = match owns_line(span, next, style) {
+                true => self.comments.take_in_line(span.end.line),
+                false => None,
+            };
             if !head.is_empty() || line.is_some() {
                 let comments = comments_of(&mut node).get_or_insert_default();
                 comments.head = head;
@@ -180,9 +188,14 @@ impl Reader<'_, '_> {
             comments: None,
         };
         let mut merges = Vec::new();
-        for (key, value) in pairs {
+        let mut pairs = pairs.into_iter().peekable();
+        while let Some((key, value)) = pairs.next() {
+            let next = pairs.peek().map(|(key, _)| key.span.start.line);
             if is_merge(&key) {
                 merges.push(value);
+                continue;
+            }
+            if self.found == Found::InFile && key.as_str() == Some("<<") {
                 continue;
             }
             let key_span = key.span;
@@ -216,7 +229,9 @@ impl Reader<'_, '_> {
             if map.flow {
                 stay_text(&mut value);
             }
-            if let Some(line) = self.comments.take_in_line(span.end.line) {
+            if owns_line(span, next, style)
+                && let Some(line) = self.comments.take_in_line(span.end.line)
+            {
                 comments_of(&mut value).get_or_insert_default().line = Some(line);
             }
             if style == CollectionStyle::Flow
@@ -252,6 +267,12 @@ impl Reader<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// True when a comment in the line belongs to the node: in a flow collection that
+/// is so when more of it follows in another line.
+fn owns_line(span: Span, next: Option<u32>, style: CollectionStyle) -> bool {
+    style == CollectionStyle::Block || next.is_some_and(|line| line > span.end.line)
 }
 
 /// A time in a flow collection is put in quotes when go-yaml writes it, for its

@@ -84,6 +84,27 @@ fn split(text: &str) -> Result<Vec<Chunk<'_>>, ReadError> {
     Ok(chunks)
 }
 
+/// Reads every object of a file.
+///
+/// # Errors
+/// Bytes that are no text, malformed YAML, or objects without kind or name.
+pub(crate) fn read_file(content: &[u8], limits: &Limits) -> Result<Vec<Found>, ReadError> {
+    let text = sluice_yaml::decode(content).map_err(|error| ReadError::Malformed {
+        message: error.to_string(),
+        line: None,
+    })?;
+    if matches!(content, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) {
+        // kustomize looks for separators in the bytes and sees none in UTF-16,
+        // and of what it does not part it reads the first document.
+        let whole = Chunk {
+            text: &text,
+            first_line: 0,
+        };
+        return read_chunks(vec![whole], limits);
+    }
+    read(&text, limits)
+}
+
 /// Reads every object of a text.
 ///
 /// # Errors
@@ -96,7 +117,10 @@ pub(crate) fn read(text: &str, limits: &Limits) -> Result<Vec<Found>, ReadError>
     } else {
         text
     };
-    let chunks = split(text)?;
+    read_chunks(split(text)?, limits)
+}
+
+fn read_chunks(chunks: Vec<Chunk<'_>>, limits: &Limits) -> Result<Vec<Found>, ReadError> {
     let single = chunks.len() == 1;
     let mut queue: Vec<(Node, usize)> = Vec::new();
     for chunk in chunks {
@@ -113,7 +137,7 @@ pub(crate) fn read(text: &str, limits: &Limits) -> Result<Vec<Found>, ReadError>
     while at < queue.len() {
         let (node, line) = std::mem::replace(&mut queue[at], (Node::map(), 0));
         at += 1;
-        if node.is_null() {
+        if node.is_nothing() {
             continue;
         }
         let invalid = |message: String| ReadError::Invalid {
@@ -123,9 +147,6 @@ pub(crate) fn read(text: &str, limits: &Limits) -> Result<Vec<Found>, ReadError>
         let Node::Map(mut root) = node else {
             return Err(invalid("missing Resource metadata".to_owned()));
         };
-        if root.pairs.is_empty() {
-            continue;
-        }
         check_identity(&root).map_err(invalid)?;
         let kind = root
             .get("kind")
@@ -183,11 +204,13 @@ fn read_chunk(chunk: &Chunk<'_>, limits: &Limits) -> Result<Option<(Node, usize)
             .copied()
             .unwrap_or(0)
     };
-    let node = parse::tree(document, &line_of).map_err(|message| ReadError::Invalid {
-        message,
-        line: Some(line),
+    let node = parse::tree(document, parse::Found::InFile, &line_of).map_err(|message| {
+        ReadError::Invalid {
+            message,
+            line: Some(line),
+        }
     })?;
-    Ok(if node.is_null() {
+    Ok(if node.is_nothing() {
         None
     } else {
         Some((node, line))

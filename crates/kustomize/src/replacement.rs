@@ -5,7 +5,7 @@ use crate::growth::{Allowance, weight};
 use crate::kustomization::{self, FieldOptions, Selector, SourceSelector};
 use crate::node::{Node, Scalar};
 use crate::resmap::ResMap;
-use crate::resource::Resource;
+use crate::resource::{PreviousId, Resource};
 use crate::schema::Schema;
 use crate::selector::Compiled;
 use crate::structured::{self, Outcome};
@@ -52,6 +52,9 @@ impl Replacement {
     /// value, or a target lacks the field.
     pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
         let checked = self.0.as_ref().map_err(Clone::clone)?;
+        if objects.resources.iter().any(has_torn_history) {
+            return Err("error getting node IDs: number of previous names, number of previous namespaces, number of previous kinds not equal".to_owned());
+        }
         let mut source = match &checked.value {
             Source::Literal(text) => Live {
                 value: match text.as_str() {
@@ -82,6 +85,17 @@ impl Replacement {
         }
         Ok(())
     }
+}
+
+/// True when kustomize, which joins what it records with commas, cannot take it
+/// apart again.
+fn has_torn_history(resource: &Resource) -> bool {
+    let commas = |text: &str| text.matches(',').count();
+    let count = |pick: fn(&PreviousId) -> &str| -> usize {
+        resource.previous.iter().map(|id| commas(pick(id))).sum()
+    };
+    let names = count(|id| &id.name);
+    names != count(|id| &id.namespace) || names != count(|id| &id.kind)
 }
 
 impl Checked {
@@ -192,7 +206,7 @@ impl Live {
             return;
         };
         if *own == at
-            && let Ok(Some(node)) = fieldpath::get_in(&resource.root, path)
+            && let Ok(Some(node)) = look_up(resource, path)
         {
             self.value = node;
         }
@@ -244,9 +258,9 @@ fn value_of(
         )
     };
     let parts = fieldpath::split(path);
-    let found = fieldpath::get_in(&resource.root, &parts)
+    let found = look_up(resource, &parts)
         .map_err(|error| format!("error looking up replacement source: {error}"))?;
-    let Some(node) = found.filter(|node| !is_nothing(node)) else {
+    let Some(node) = found.filter(|node| !node.is_nothing()) else {
         return Err(missing());
     };
     let options = source.options.as_ref();
@@ -257,13 +271,15 @@ fn value_of(
     })
 }
 
-/// Null, `{}` and `[]`; an empty text is a value.
-fn is_nothing(node: &Node) -> bool {
-    match node {
-        Node::Scalar(scalar) => scalar.is_null(),
-        Node::Map(map) => map.pairs.is_empty(),
-        Node::Seq(seq) => seq.items.is_empty(),
+/// The node at a path. Who copies all annotations gets kustomize's records too,
+/// which are among them.
+fn look_up(resource: &Resource, path: &[String]) -> Result<Option<Node>, String> {
+    match path {
+        [metadata] if metadata == "metadata" => {}
+        [metadata, field] if metadata == "metadata" && field == "annotations" => {}
+        _ => return fieldpath::get_in(&resource.root, path),
     }
+    fieldpath::get_in(&crate::output::with_records(resource).root, path)
 }
 
 fn effective(namespace: &str) -> &str {
@@ -353,11 +369,18 @@ fn write(
             "unable to {what} field {} in replacement target",
             crate::output::go_quote(path_text)
         );
-        match structured::write(&mut resource.root, &path, value, create, allowance) {
+        let in_text = match structured::write(&mut resource.root, &path, value, create, allowance) {
             Outcome::Written => continue,
-            Outcome::NoField => return Err(missing),
-            Outcome::Failed(problem) => return Err(format!("{missing}: {problem}")),
-            Outcome::NotStructured => {}
+            Outcome::NoField => Some(missing.clone()),
+            Outcome::Failed(problem) => Some(format!("{missing}: {problem}")),
+            Outcome::NotStructured => None,
+        };
+        // An element that is a text itself is not looked into after all.
+        let by_element = |part: &String| part.starts_with("[=");
+        if let Some(problem) = &in_text
+            && !path.iter().any(by_element)
+        {
+            return Err(problem.clone());
         }
         let root = std::mem::take(&mut resource.root);
         let mut node = Node::Map(root);
@@ -371,12 +394,12 @@ fn write(
             resource.root = root;
         }
         match walked {
-            Ok(()) if count == 0 => return Err(missing),
-            Ok(()) => {}
-            Err(fieldpath::VisitError::Path(problem)) => {
-                return Err(format!("{missing}: {problem}"));
-            }
+            Ok(()) if count > 0 => {}
             Err(fieldpath::VisitError::Field(problem)) => return Err(problem),
+            Ok(()) => return Err(in_text.unwrap_or(missing)),
+            Err(fieldpath::VisitError::Path(problem)) => {
+                return Err(in_text.unwrap_or_else(|| format!("{missing}: {problem}")));
+            }
         }
     }
     Ok(())

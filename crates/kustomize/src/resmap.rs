@@ -91,6 +91,7 @@ impl ResMap {
     /// Another object has its id.
     pub(crate) fn append(&mut self, resource: Resource, schema: &Schema) -> Result<(), String> {
         let id = resource.current_id(schema);
+        schema.ask_scope(&id.gvk);
         if !self.with_current(&id, schema).is_empty() {
             return Err(format!(
                 "may not add resource with an already registered id: {id}"
@@ -208,14 +209,20 @@ impl ResMap {
     /// Two have.
     pub(crate) fn check_unique(&mut self, schema: &Schema) -> Result<(), String> {
         self.touch();
-        for at in 0..self.resources.len() {
-            let id = self.resources[at].current_id(schema);
-            let same = self.with_current(&id, schema);
-            if same.first() != Some(&at) {
+        let mut seen: HashMap<u64, Vec<usize>> = HashMap::with_capacity(self.resources.len());
+        for (at, resource) in self.resources.iter().enumerate() {
+            if resource.is_empty() {
+                continue;
+            }
+            let id = resource.current_id(schema);
+            let places = seen.entry(id.key()).or_default();
+            let same = |place: &usize| self.resources[*place].current_id(schema) == id;
+            if places.iter().any(same) {
                 return Err(format!(
                     "may not add resource with an already registered id: {id}"
                 ));
             }
+            places.push(at);
         }
         Ok(())
     }

@@ -205,6 +205,11 @@ impl Resource {
     /// Remembers the current id among the previous ones.
     pub(crate) fn record_id(&mut self, schema: &Schema) {
         let id = self.current_id(schema);
+        self.record(id);
+    }
+
+    /// As [`Self::record_id`], of an id that is known already.
+    pub(crate) fn record(&mut self, id: ResId) {
         self.previous.push(PreviousId {
             namespace: id.effective_namespace().to_owned(),
             name: id.name,
@@ -289,24 +294,26 @@ impl Resource {
         self.notes = Notes::default();
     }
 
-    /// Labels or annotations as texts, sorted; what is not text is empty.
+    /// Labels or annotations as texts, sorted; what is not text is empty. In a
+    /// list, keys and values take turns.
     pub(crate) fn texts(&self, field: &str) -> BTreeMap<String, String> {
-        let pairs = self
+        let text = |node: &Node| node.text().unwrap_or_default().to_owned();
+        let found = self
             .root
             .get("metadata")
-            .and_then(|metadata| metadata.get(field))
-            .and_then(Node::as_map);
-        pairs.map_or_else(BTreeMap::new, |map| {
-            map.pairs
+            .and_then(|metadata| metadata.get(field));
+        match found {
+            Some(Node::Map(map)) => map
+                .pairs
                 .iter()
-                .map(|(key, value)| {
-                    (
-                        key.text.clone(),
-                        value.text().unwrap_or_default().to_owned(),
-                    )
-                })
-                .collect()
-        })
+                .map(|(key, value)| (key.text.clone(), text(value)))
+                .collect(),
+            Some(Node::Seq(seq)) => seq
+                .chunks_exact(2)
+                .map(|pair| (text(&pair[0]), text(&pair[1])))
+                .collect(),
+            _ => BTreeMap::new(),
+        }
     }
 
     /// Replaces labels or annotations; an empty set removes the field.
@@ -316,6 +323,11 @@ impl Resource {
         };
         if texts.is_empty() {
             metadata.remove(field);
+            return;
+        }
+        if field == "labels" && texts.contains_key("") {
+            // kustomize fails to set what has no name, and does not notice.
+            metadata.set(field, Node::map());
             return;
         }
         let map = Map::of(
@@ -331,11 +343,14 @@ impl Resource {
     }
 
     pub(crate) fn annotation(&self, key: &str) -> Option<&str> {
-        self.root
-            .get("metadata")?
-            .get("annotations")?
-            .get(key)
-            .map(|value| value.text().unwrap_or_default())
+        let value = match self.root.get("metadata")?.get("annotations")? {
+            Node::Map(map) => map.get(key)?,
+            Node::Seq(seq) => &seq
+                .chunks_exact(2)
+                .rfind(|pair| pair[0].text() == Some(key))?[1],
+            Node::Scalar(_) => return None,
+        };
+        Some(value.text().unwrap_or_default())
     }
 
     /// True when kustomize would keep notes in annotations of the object.

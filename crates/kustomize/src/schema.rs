@@ -215,6 +215,9 @@ pub enum SchemaMode {
 pub(crate) struct Schema {
     custom: Option<Custom>,
     mode: SchemaMode,
+    /// Something has asked for the built-in schema. kustomize loads it then, and
+    /// a custom schema that comes later is added to it, whatever the mode.
+    asked: std::cell::Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -242,7 +245,10 @@ pub(crate) enum Merge {
 
 impl Schema {
     pub(crate) fn new(mode: SchemaMode) -> Self {
-        Schema { custom: None, mode }
+        Schema {
+            mode,
+            ..Schema::default()
+        }
     }
 
     pub(crate) fn has_custom(&self) -> bool {
@@ -275,12 +281,23 @@ impl Schema {
                 *known |= namespaced;
             }
         }
+        if self.asked.get() {
+            self.mode = SchemaMode::Union;
+        }
         self.custom = Some(Custom {
             definitions,
             by_kind,
             scope,
         });
         Ok(())
+    }
+
+    /// Notes that the scope of a type was asked for, which a table tells for the
+    /// types of Kubernetes without the schema.
+    pub(crate) fn ask_scope(&self, gvk: &Gvk) {
+        if !gvk.is_cluster_scoped() && !is_namespaced(&gvk.api_version(), &gvk.kind) {
+            self.asked.set(true);
+        }
     }
 
     /// An id whose scope this schema decides.
@@ -306,6 +323,7 @@ impl Schema {
                 return None;
             }
         }
+        self.asked.set(true);
         built_in(api_version, kind).map(At::BuiltIn)
     }
 
@@ -390,6 +408,52 @@ impl Schema {
             At::Custom(value) => self.follow(value)?.get("items").map(At::Custom),
         }
     }
+}
+
+/// The namespaced types of Kubernetes 1.21.
+fn is_namespaced(api_version: &str, kind: &str) -> bool {
+    let kinds: &[&str] = match api_version {
+        "v1" => &[
+            "Binding",
+            "ConfigMap",
+            "Endpoints",
+            "Event",
+            "LimitRange",
+            "PersistentVolumeClaim",
+            "Pod",
+            "PodTemplate",
+            "ReplicationController",
+            "ResourceQuota",
+            "Secret",
+            "Service",
+            "ServiceAccount",
+        ],
+        "apps/v1" => &[
+            "ControllerRevision",
+            "DaemonSet",
+            "Deployment",
+            "ReplicaSet",
+            "StatefulSet",
+        ],
+        "batch/v1" => &["CronJob", "Job"],
+        "batch/v1beta1" => &["CronJob"],
+        "autoscaling/v1" | "autoscaling/v2beta1" | "autoscaling/v2beta2" => {
+            &["HorizontalPodAutoscaler"]
+        }
+        "networking.k8s.io/v1" => &["Ingress", "NetworkPolicy"],
+        "networking.k8s.io/v1beta1" | "extensions/v1beta1" => &["Ingress"],
+        "policy/v1" | "policy/v1beta1" => &["PodDisruptionBudget"],
+        "rbac.authorization.k8s.io/v1" | "rbac.authorization.k8s.io/v1beta1" => {
+            &["Role", "RoleBinding"]
+        }
+        "coordination.k8s.io/v1" | "coordination.k8s.io/v1beta1" => &["Lease"],
+        "discovery.k8s.io/v1" | "discovery.k8s.io/v1beta1" => &["EndpointSlice"],
+        "events.k8s.io/v1" | "events.k8s.io/v1beta1" => &["Event"],
+        "storage.k8s.io/v1beta1" => &["CSIStorageCapacity"],
+        "authorization.k8s.io/v1" | "authorization.k8s.io/v1beta1" => &["LocalSubjectAccessReview"],
+        _ => &[],
+    };
+    kinds.contains(&kind)
 }
 
 fn kinds_of(definition: &Value) -> Vec<Gvk> {

@@ -98,7 +98,9 @@ fn replace_in(
             "wrong node kind: expected {expected} but got : node contents:\nnull\n"
         ));
     };
-    let mut node = crate::parse::tree_with_comments(document)?;
+    let mut node = crate::parse::tree(document, crate::parse::Found::InText, &|line| {
+        line as usize + 1
+    })?;
     if node.is_null() {
         // What is created under a null is lost.
         return Ok(create.map(|_| text.to_owned()));

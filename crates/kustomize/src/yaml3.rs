@@ -22,6 +22,20 @@ pub(crate) fn to_text(node: &Node) -> String {
     out
 }
 
+/// As [`to_text`], with the comments at the node itself.
+pub(crate) fn to_text_with_comments(node: &Node) -> String {
+    let Some(comments) = node.comments() else {
+        return to_text(node);
+    };
+    let mut out = String::new();
+    write_head(Some(comments), 0, &mut out);
+    out.push_str(to_text(node).trim_end_matches('\n'));
+    write_line(Some(comments), &mut out);
+    out.push('\n');
+    write_foot(Some(comments), 0, true, &mut out);
+    out
+}
+
 /// What is left of a text in folded style after go-yaml has written and read
 /// it, as kustomize does before it prints: a line that follows a longer-indented
 /// one, and line breaks at the end, may become more than they were.
@@ -76,14 +90,6 @@ fn write_line(comments: Option<&Comments>, out: &mut String) {
     }
 }
 
-fn comments_of(node: &Node) -> Option<&Comments> {
-    match node {
-        Node::Scalar(scalar) => scalar.comments.as_deref(),
-        Node::Map(map) => map.comments.as_deref(),
-        Node::Seq(seq) => seq.comments.as_deref(),
-    }
-}
-
 /// Writes pairs; `indented` says that the first one needs its indentation.
 fn write_map(map: &Map, indent: usize, indented: bool, out: &mut String) {
     let last = map.pairs.len() - 1;
@@ -114,7 +120,7 @@ fn write_map(map: &Map, indent: usize, indented: bool, out: &mut String) {
                     // A blank null leaves no trace behind the colon.
                     out.truncate(before);
                 }
-                write_line(comments_of(other), out);
+                write_line(other.comments(), out);
                 out.push('\n');
             }
         }
@@ -125,7 +131,7 @@ fn write_map(map: &Map, indent: usize, indented: bool, out: &mut String) {
 fn write_seq(seq: &Seq, indent: usize, indented: bool, out: &mut String) {
     let last = seq.items.len() - 1;
     for (at, item) in seq.items.iter().enumerate() {
-        let comments = comments_of(item);
+        let comments = item.comments();
         if at > 0 || indented {
             write_head(comments, indent, out);
             pad(indent, out);

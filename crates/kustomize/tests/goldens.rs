@@ -165,6 +165,19 @@ fn every_broken_patch_and_generator_is_told_at_once() {
     }
 }
 
+/// kustomize's hash has the lines and columns of its tree in it: see `docs/compat.md`.
+#[test]
+fn hash_of_another_kind_is_that_of_the_object() {
+    let mut fs = MemoryFs::new();
+    let kustomization = "configMapGenerator: [{name: a}]\npatches:\n- target: {name: a}\n  patch: '[{\"op\": \"replace\", \"path\": \"/kind\", \"value\": \"Foo\"}]'\n";
+    fs.write("/R/kustomization.yaml", kustomization.to_owned());
+    let built = || build(&fs, "/R", &Options::default()).expect("it builds");
+    let name = built().resources[0].object["metadata"]["name"].clone();
+    let hash = name.as_str().and_then(|name| name.strip_prefix("a-"));
+    assert_eq!(hash.map(str::len), Some(10), "{name}");
+    assert_eq!(built().resources[0].object["metadata"]["name"], name);
+}
+
 macro_rules! golden {
     ($($name:ident),* $(,)?) => {
         $(
@@ -191,5 +204,6 @@ golden!(
     patches,
     plugins,
     reading,
-    replacements
+    replacements,
+    spec,
 );

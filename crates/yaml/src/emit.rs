@@ -34,12 +34,20 @@ pub fn to_string(value: &Value) -> Result<String, Error> {
 pub fn write_documents<'v>(values: impl IntoIterator<Item = &'v Value>) -> Result<String, Error> {
     let mut out = String::new();
     for value in values {
-        if !out.is_empty() {
-            out.push_str("---\n");
-        }
-        write_value(value, &mut out)?;
+        append_document(value, &mut out)?;
     }
     Ok(out)
+}
+
+/// Appends a value to a stream of documents, behind `---` unless it is the first.
+///
+/// # Errors
+/// As [`to_string`]; the stream has a part of the document then.
+pub fn append_document(value: &Value, stream: &mut String) -> Result<(), Error> {
+    if !stream.is_empty() {
+        stream.push_str("---\n");
+    }
+    write_value(value, stream)
 }
 
 fn write_value(value: &Value, out: &mut String) -> Result<(), Error> {

@@ -37,7 +37,7 @@ mod timestamp;
 
 pub use compose::Documents;
 pub use decode::decode;
-pub use emit::{to_string, write_documents};
+pub use emit::{append_document, to_string, write_documents};
 pub use error::{Error, ErrorKind, Mark, Span};
 pub use float::general as float_to_text;
 pub use json::{Dialect, decode_binary, number_from_f64, to_json};

@@ -136,3 +136,91 @@ fn copy(fs: &dyn FileSystem, from: &str, to: &Path, budget: &mut Budget) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use sluice_kustomize::{MemoryFs, Options, build};
+
+    use super::*;
+
+    fn files(charts: &str) -> MemoryFs {
+        let mut files = MemoryFs::new();
+        let kustomization = format!("namespace: shop\nnamePrefix: p-\nhelmCharts:\n{charts}");
+        files.write("/top/kustomization.yaml", kustomization);
+        files.write("/top/extra.yaml", "greeting: extra\n");
+        let chart = "apiVersion: v2\nname: web\nversion: 1.0.0\n";
+        files.write("/top/charts/web/Chart.yaml", chart);
+        files.write(
+            "/top/charts/web/values.yaml",
+            "greeting: hello\nplace: here\n",
+        );
+        files.write(
+            "/top/charts/web/templates/a.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-conf\n  namespace: {{ .Release.Namespace }}\ndata:\n  text: {{ .Values.greeting }} {{ .Values.place }}\n  kube: {{ .Capabilities.KubeVersion.Version }}\n",
+        );
+        files.write(
+            "/top/charts/web/crds/crd.yaml",
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: webs.example.com}\n",
+        );
+        files
+    }
+
+    fn yaml(charts: &str) -> Result<String, String> {
+        let inflator = Charts {
+            api_versions: Vec::new(),
+            kube_version: "1.30.0".to_owned(),
+        };
+        let options = Options {
+            helm: Some(&inflator),
+            ..Options::default()
+        };
+        build(&files(charts), "/top", &options)
+            .and_then(|built| built.to_yaml())
+            .map_err(|errors| errors.to_string())
+    }
+
+    #[test]
+    fn charts_of_the_folder_are_rendered() {
+        let built = yaml("- name: web\n  releaseName: r\n  valuesInline: {place: inline}\n")
+            .expect("built");
+        let wanted = "apiVersion: v1\ndata:\n  kube: v1.30.0\n  text: hello inline\nkind: ConfigMap\nmetadata:\n  name: p-r-conf\n  namespace: shop\n";
+        assert_eq!(built, wanted);
+    }
+
+    #[test]
+    fn values_and_options_of_an_entry_count() {
+        let built = yaml(
+            "- name: web\n  releaseName: r\n  namespace: own\n  includeCRDs: true\n  kubeVersion: 1.29.1\n  additionalValuesFiles: [extra.yaml]\n  valuesMerge: merge\n  valuesInline: {place: inline}\n",
+        )
+        .expect("built");
+        assert!(built.contains("text: extra here\n"), "{built}");
+        assert!(built.contains("kube: v1.29.1\n"), "{built}");
+        assert!(built.contains("namespace: own\n"), "{built}");
+        assert!(built.contains("name: webs.example.com\n"), "{built}");
+    }
+
+    #[test]
+    fn charts_that_are_not_there_are_not_pulled() {
+        let error = yaml("- name: other\n  repo: https://charts.example.com\n  version: 1.0.0\n")
+            .unwrap_err();
+        assert!(
+            error.contains("charts are not pulled from repositories here"),
+            "{error}"
+        );
+        let error = yaml("- name: other\n").unwrap_err();
+        assert!(
+            error.contains("no repo specified for pull, no chart found at"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn without_the_flag_charts_are_refused() {
+        let files = files("- name: web\n");
+        let errors = build(&files, "/top", &Options::default()).unwrap_err();
+        assert!(
+            errors.to_string().contains("must specify --enable-helm"),
+            "{errors}"
+        );
+    }
+}

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use clap::{Args, Subcommand, ValueEnum};
 use kustomize_controller::desired::files::Files;
 use sluice_kustomize::{
-    Build, DiskFs, FileSystem, Gvk, HelmInflator, LoadRestrictions, Options, Reorder, ResId,
-    Resource,
+    Build, DiskFs, Errors, FileSystem, Gvk, HelmInflator, LoadRestrictions, Options, Reorder,
+    ResId, Resource,
 };
 
 use self::charts::Charts;
@@ -139,12 +139,27 @@ impl Kustomize {
             ..Options::default()
         };
         let (files, dir) = source(target)?;
-        let built = sluice_kustomize::build(files.as_ref(), &dir, &options)
-            .map_err(|errors| Failure::new(errors.to_string()))?;
-        for warning in &built.warnings {
-            eprintln!("{warning}");
+        let failed = |errors: Errors| Failure::new(errors.to_string());
+        let warn = |warnings: &[String]| {
+            for warning in warnings {
+                eprintln!("{warning}");
+            }
+        };
+        let output = args.output.as_deref();
+        if let Some(folder) = output.filter(|output| output.is_dir()) {
+            let built = sluice_kustomize::build(files.as_ref(), &dir, &options).map_err(failed)?;
+            warn(&built.warnings);
+            return write_files(&built, folder);
         }
-        write(&built, args.output.as_deref(), terminal)
+        let built = sluice_kustomize::build_text(files.as_ref(), &dir, &options).map_err(failed)?;
+        warn(&built.warnings);
+        match output {
+            Some(file) => std::fs::write(file, &built.yaml)?,
+            None => terminal.print(&built.yaml)?,
+        }
+        // The process ends now: to free every object would only take time.
+        std::mem::forget(built);
+        Ok(())
     }
 }
 
@@ -198,23 +213,13 @@ fn archive(input: impl std::io::BufRead, name: &str) -> Result<Files, Failure> {
     Ok(Files::new(Arc::new(tree), ARCHIVE_ROOT))
 }
 
-fn write(built: &Build, output: Option<&Path>, terminal: &mut Terminal) -> Outcome {
-    let yaml = |built: &Build| {
-        built
-            .to_yaml()
-            .map_err(|errors| Failure::new(errors.to_string()))
-    };
-    let Some(output) = output else {
-        return Ok(terminal.print(&yaml(built)?)?);
-    };
-    if !output.is_dir() {
-        return Ok(std::fs::write(output, yaml(built)?)?);
-    }
+/// Writes a file for each object.
+fn write_files(built: &Build, folder: &Path) -> Outcome {
     let namespaces: BTreeSet<String> = built.resources.iter().filter_map(namespace).collect();
     for resource in &built.resources {
         let text = sluice_yaml::to_string(&resource.object)?;
         let namespace = namespace(resource).filter(|_| namespaces.len() > 1);
-        std::fs::write(output.join(file_name(resource, namespace)), text)?;
+        std::fs::write(folder.join(file_name(resource, namespace)), text)?;
     }
     Ok(())
 }

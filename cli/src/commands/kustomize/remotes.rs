@@ -177,3 +177,133 @@ fn copy(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use sluice_kustomize::{Options as BuildOptions, build};
+
+    use super::*;
+
+    /// A repository whose `base` has a ConfigMap; tag `v1` and branch `other` say which.
+    fn repository(dir: &Path) -> String {
+        let repository = git2::Repository::init(dir).expect("it can be made");
+        let me = git2::Signature::now("Test", "test@example.com").expect("valid");
+        let mut ids = Vec::new();
+        for name in ["one", "two"] {
+            std::fs::create_dir_all(dir.join("base")).expect("writable");
+            let files = [
+                (
+                    "base/kustomization.yaml",
+                    "resources: [a.yaml]\n".to_owned(),
+                ),
+                (
+                    "base/a.yaml",
+                    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n"),
+                ),
+                ("kustomization.yaml", "resources: [base]\n".to_owned()),
+            ];
+            let mut index = repository.index().expect("there is one");
+            for (path, content) in files {
+                std::fs::write(dir.join(path), content).expect("writable");
+                index.add_path(Path::new(path)).expect("it is there");
+            }
+            let tree = index.write_tree().expect("writable");
+            index.write().expect("writable");
+            let tree = repository.find_tree(tree).expect("just written");
+            let parents: Vec<git2::Commit<'_>> = ids
+                .last()
+                .map(|id| repository.find_commit(*id).expect("just written"))
+                .into_iter()
+                .collect();
+            let parents: Vec<&git2::Commit<'_>> = parents.iter().collect();
+            let id = repository
+                .commit(Some("HEAD"), &me, &me, name, &tree, &parents)
+                .expect("writable");
+            ids.push(id);
+        }
+        let first = repository.find_object(ids[0], None).expect("just written");
+        repository
+            .tag_lightweight("v1", &first, false)
+            .expect("writable");
+        let first = repository.find_commit(ids[0]).expect("just written");
+        repository.branch("other", &first, false).expect("writable");
+        ids[0].to_string()
+    }
+
+    /// The names of what a kustomization with one resource builds.
+    fn names(resource: &str) -> Result<Vec<String>, String> {
+        let mut files = MemoryFs::new();
+        let kustomization = format!("resources: [\"{resource}\"]\nnamePrefix: p-\n");
+        files.write("/top/kustomization.yaml", kustomization);
+        let options = BuildOptions {
+            remote: Some(&Remotes),
+            ..BuildOptions::default()
+        };
+        let built = build(&files, "/top", &options).map_err(|errors| errors.to_string())?;
+        let name = |resource: &sluice_kustomize::Resource| {
+            resource.object["metadata"]["name"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Ok(built.resources.iter().map(name).collect())
+    }
+
+    #[test]
+    fn repositories_are_resources() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("repo.git");
+        let commit = repository(&path);
+        let url = format!("file://{}", path.display());
+        let built = |rest: &str| names(&format!("{url}{rest}"));
+        let name = |name: &str| Ok(vec![name.to_owned()]);
+        assert_eq!(built(""), name("p-two"));
+        assert_eq!(built("//base"), name("p-two"));
+        assert_eq!(built("/base"), name("p-two"));
+        assert_eq!(built("//base?ref=v1"), name("p-one"));
+        assert_eq!(built("//base?ref=other&timeout=20s"), name("p-one"));
+        assert_eq!(built("?version=refs/heads/other"), name("p-one"));
+        assert_eq!(built(&format!("//base?ref={commit}")), name("p-one"));
+        assert_eq!(built("//base?submodules=false"), name("p-two"));
+    }
+
+    #[test]
+    fn what_a_repository_lacks_is_told() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("repo.git");
+        repository(&path);
+        let url = format!("file://{}", path.display());
+        let error = names(&format!("{url}//base?ref=none")).unwrap_err();
+        assert!(error.contains("none"), "{error}");
+        let error = names(&format!("{url}//nowhere")).unwrap_err();
+        assert!(error.contains("nowhere"), "{error}");
+        let error = names(&format!("file://{}/absent.git", dir.path().display())).unwrap_err();
+        assert!(error.contains("absent"), "{error}");
+    }
+
+    #[test]
+    fn bases_of_a_repository_stay_in_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("repo.git");
+        repository(&path);
+        let again = git2::Repository::open(&path).expect("just made");
+        let text = "resources: [../outside]\n";
+        std::fs::write(path.join("kustomization.yaml"), text).expect("writable");
+        let mut index = again.index().expect("there is one");
+        index
+            .add_path(Path::new("kustomization.yaml"))
+            .expect("it is there");
+        let tree = index.write_tree().expect("writable");
+        let tree = again.find_tree(tree).expect("just written");
+        let me = git2::Signature::now("Test", "test@example.com").expect("valid");
+        let head = again.head().and_then(|head| head.peel_to_commit());
+        let head = head.expect("there is one");
+        again
+            .commit(Some("HEAD"), &me, &me, "out", &tree, &[&head])
+            .expect("writable");
+        let error = names(&format!("file://{}", path.display())).unwrap_err();
+        assert!(error.contains("outside"), "{error}");
+    }
+}

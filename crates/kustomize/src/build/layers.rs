@@ -205,12 +205,7 @@ impl<'o> Builder<'o> {
             LoadError::HttpStatus(text) => FileError::Http(describe(text)),
             LoadError::Message(text) => FileError::Other(describe(text)),
         })?;
-        let text = sluice_yaml::decode(&content).map_err(|error| {
-            FileError::Malformed(describe(&format!(
-                "MalformedYAMLError: {error} in File: {path}"
-            )))
-        })?;
-        let found = read::read(&text, &self.options.limits).map_err(|error| {
+        let found = read::read_file(&content, &self.options.limits).map_err(|error| {
             let message = describe(&error.message(path));
             self.place = Some(Place {
                 file: layer.loader.absolute(path),

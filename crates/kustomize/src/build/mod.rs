@@ -45,6 +45,7 @@ const DEEPEST_LAYER: usize = 200;
 
 /// The version that `managed-by` names.
 const VERSION: &str = "kustomize-v5.8.1";
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// What a layer has so far.
 pub(crate) struct Accumulator {
@@ -101,10 +102,32 @@ pub(crate) struct Builder<'o> {
 
 type Result<T> = std::result::Result<T, String>;
 
-/// What is left when all is done.
+/// What is left when all is done, in the order of the output.
 pub(crate) struct Finished {
-    pub resources: Vec<(Value, Arc<Origin>)>,
+    pub resources: Vec<Resource>,
     pub warnings: Vec<String>,
+    schema: Schema,
+    wanted: Wanted,
+    managed: bool,
+}
+
+impl Finished {
+    /// Gives an object its last labels and annotations, and its final form.
+    ///
+    /// # Errors
+    /// What JSON cannot hold.
+    pub(crate) fn object(&self, resource: &mut Resource) -> std::result::Result<Value, Errors> {
+        let failed = |message: String| Errors {
+            errors: vec![Error::new(message, None)],
+            warnings: self.warnings.clone(),
+        };
+        if self.managed {
+            crate::transform::set_label(resource, MANAGED_BY, VERSION, &self.schema)
+                .map_err(failed)?;
+        }
+        output::finish_annotations(resource, self.wanted);
+        output::to_json(resource).map_err(|error| failed(output::explain(&resource.root, &error)))
+    }
 }
 
 /// Builds a target.
@@ -123,9 +146,12 @@ pub(crate) fn run<'o>(
         place: None,
     };
     match builder.run(file_system, path) {
-        Ok(resources) => Ok(Finished {
+        Ok((resources, managed)) => Ok(Finished {
             resources,
             warnings: builder.warnings,
+            schema: builder.schema,
+            wanted: builder.wanted,
+            managed,
         }),
         Err(message) => {
             let mut errors = builder.errors;
@@ -143,7 +169,7 @@ impl<'o> Builder<'o> {
         &mut self,
         file_system: &'o dyn fs::FileSystem,
         path: &str,
-    ) -> Result<Vec<(Value, Arc<Origin>)>> {
+    ) -> Result<(Vec<Resource>, bool)> {
         let loader = Loader::target(
             file_system,
             path,
@@ -186,7 +212,7 @@ impl<'o> Builder<'o> {
         if let Some(ranks) = ranks {
             sort(&mut resources, &ranks, &self.schema);
         }
-        self.finish(resources, managed)
+        Ok((resources, managed))
     }
 
     /// All parts, or the first problem; the others are told beside it.
@@ -226,23 +252,6 @@ impl<'o> Builder<'o> {
                 .is_none_or(|text| text == "false")
         });
         objects.check_unique(&self.schema)
-    }
-
-    fn finish(&self, resources: Vec<Resource>, managed: bool) -> Result<Vec<(Value, Arc<Origin>)>> {
-        let mut out = Vec::with_capacity(resources.len());
-        for mut resource in resources {
-            if managed {
-                let metadata = resource.root.map_under("metadata");
-                if let Some(labels) = metadata.and_then(|metadata| metadata.map_under("labels")) {
-                    labels.set("app.kubernetes.io/managed-by", Node::string(VERSION));
-                }
-            }
-            output::finish_annotations(&mut resource, self.wanted);
-            let value = output::to_json(&resource)
-                .map_err(|error| output::explain(&resource.root, &error))?;
-            out.push((value, resource.origin));
-        }
-        Ok(out)
     }
 }
 

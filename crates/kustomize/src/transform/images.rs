@@ -3,10 +3,11 @@
 use sluice_gotemplate::regexp::Regexp;
 
 use super::Specs;
-use crate::fieldspec::{Create, walk};
+use crate::fieldspec::{Create, walk_part};
 use crate::kustomization::Image;
 use crate::node::{Map, Node, Tag};
 use crate::resmap::ResMap;
+use crate::resource::Resource;
 use crate::schema::Schema;
 use crate::selector::{is_literal, regex};
 
@@ -44,28 +45,34 @@ impl Images {
     }
 
     pub(crate) fn run(&self, objects: &mut ResMap, schema: &Schema) -> Result<(), String> {
-        for resource in &mut objects.resources {
-            if resource.kind() == "CustomResourceDefinition" {
+        let is_exempt = |resource: &Resource| resource.kind() == "CustomResourceDefinition";
+        for at in 0..objects.resources.len() {
+            let resource = &mut objects.resources[at];
+            if is_exempt(resource) {
                 continue;
             }
             self.containers(&mut resource.root)?;
-        }
-        for resource in &mut objects.resources {
-            let gvk = resource.gvk();
-            if gvk.kind == "CustomResourceDefinition" {
+            let Err(error) = self.fields(resource, schema) else {
                 continue;
+            };
+            // Containers of all objects come before the fields of any.
+            for resource in &mut objects.resources[at + 1..] {
+                if !is_exempt(resource) {
+                    self.containers(&mut resource.root)?;
+                }
             }
-            let id = resource.current_id(schema);
-            for (_, path) in self.specs.of(&gvk) {
-                walk(
-                    &mut resource.root,
-                    path,
-                    Create::No,
-                    || id.clone(),
-                    |node| self.update(node),
-                )
-                .map_err(|error| error.0)?;
-            }
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// The fields that the configuration names.
+    fn fields(&self, resource: &mut Resource, schema: &Schema) -> Result<(), String> {
+        for (_, path) in self.specs.of(&resource.gvk()) {
+            walk_part(&mut resource.root, path, Create::No, |node| {
+                self.update(node)
+            })
+            .map_err(|problem| problem.of(path, &resource.current_id(schema)).0)?;
         }
         Ok(())
     }

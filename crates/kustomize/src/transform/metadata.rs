@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Specs;
-use crate::fieldspec::{Create, Path, walk};
+use crate::fieldspec::{Create, Path, walk_part};
 use crate::id::Gvk;
 use crate::node::{Map, Node, NodeKind, Scalar, Tag};
 use crate::resmap::ResMap;
-use crate::resource::Shared;
+use crate::resource::{Resource, Shared};
 use crate::schema::Schema;
 
 /// Sets labels, in selectors and templates too where the specs say so.
@@ -64,11 +64,6 @@ fn set_pairs(
         resource.share_ids = end;
         let mut added = 0;
         let mut touched = false;
-        let id = {
-            let resource = &*resource;
-            let id = resource.current_id(schema);
-            move || id.clone()
-        };
         // kustomize's own records are annotations, so that there are some.
         let borrowed = resource.has_records()
             && resource.root.map_under("metadata").is_some_and(|metadata| {
@@ -84,10 +79,15 @@ fn set_pairs(
             } else {
                 Create::No
             };
-            walk(&mut resource.root, path, create, &id, |node| match node {
+            walk_part(&mut resource.root, path, create, |node| match node {
                 Node::Map(map) => {
                     objects.allowance.spend(size)?;
                     for (share, (key, value)) in (first..).zip(pairs) {
+                        if key.is_empty() {
+                            // Without a name it is the mapping that is set.
+                            let map = Node::Map(std::mem::take(map));
+                            return Err(wrong_kind("ScalarNode", &map));
+                        }
                         match set_entry(map, key, value, share) {
                             Entry::Added => added += 1,
                             Entry::Changed => touched = true,
@@ -99,7 +99,7 @@ fn set_pairs(
                 node if node.is_null() => Ok(()),
                 other => Err(wrong_kind("MappingNode", other)),
             })
-            .map_err(|error| error.0)?;
+            .map_err(|problem| problem.of(path, &resource.current_id(schema)).0)?;
         }
         if added > 1 {
             resource.shared.push(Shared {
@@ -120,6 +120,28 @@ fn set_pairs(
         }
     }
     Ok(())
+}
+
+/// Sets one label of one object, where labels stand.
+///
+/// # Errors
+/// The labels are no mapping.
+pub(crate) fn set_label(
+    resource: &mut Resource,
+    key: &str,
+    value: &str,
+    schema: &Schema,
+) -> Result<(), String> {
+    let path = Path::parse("metadata/labels");
+    let create = Create::Leaf(NodeKind::Map, Tag::Infer);
+    walk_part(&mut resource.root, &path, create, |node| match node {
+        Node::Map(map) => {
+            set_entry(map, key, value, 0);
+            Ok(())
+        }
+        other => Err(wrong_kind("MappingNode", other)),
+    })
+    .map_err(|problem| problem.of(&path, &resource.current_id(schema)).0)
 }
 
 /// What became of a key.

@@ -12,7 +12,7 @@ mod replicas;
 mod value_add;
 
 pub(crate) use images::Images;
-pub(crate) use metadata::{Annotations, Labels};
+pub(crate) use metadata::{Annotations, Labels, set_label};
 pub(crate) use names::{Affix, Side};
 pub(crate) use namespace::{Namespace, SubjectMode};
 pub(crate) use patch::{JsonPatch, Patch, StrategicMerge};

@@ -46,8 +46,7 @@ impl Affix {
                     }
                     resource.record_id(schema);
                 }
-                let present = resource.gvk();
-                if !present.is_selected(&spec.gvk) {
+                if !resource.gvk().is_selected(&spec.gvk) {
                     continue;
                 }
                 let id = resource.current_id(schema);

@@ -1,7 +1,8 @@
 //! The namespace of objects.
 
 use super::Specs;
-use crate::fieldspec::{Create, FieldSpec, walk};
+use crate::fieldspec::{Create, FieldSpec, walk_part};
+use crate::id::ResId;
 use crate::node::{Map, Node, NodeKind, Tag};
 use crate::resmap::ResMap;
 use crate::resource::Resource;
@@ -54,7 +55,7 @@ impl Namespace {
         crate::growth::check_name(&self.namespace, "a namespace")?;
         // How many objects have an id; checked after each change, in which
         // the objects to come still count with their old ids.
-        let mut counts = std::collections::HashMap::new();
+        let mut counts = std::collections::HashMap::with_capacity(objects.resources.len());
         for resource in &objects.resources {
             *counts.entry(resource.current_id(schema).key()).or_insert(0) += 1;
         }
@@ -63,9 +64,10 @@ impl Namespace {
             if resource.is_empty() || resource.helm_generated {
                 continue;
             }
-            let before = resource.current_id(schema).key();
-            resource.record_id(schema);
-            self.apply(resource, schema)?;
+            let id = resource.current_id(schema);
+            let before = id.key();
+            self.set_everywhere(resource, &id, schema)?;
+            resource.record(id);
             let after = resource.current_id(schema);
             if let Some(count) = counts.get_mut(&before) {
                 *count -= 1;
@@ -91,8 +93,17 @@ impl Namespace {
 
     /// Sets the namespace everywhere in one object.
     pub(crate) fn apply(&self, resource: &mut Resource, schema: &Schema) -> Result<(), String> {
-        let gvk = resource.gvk();
         let id = resource.current_id(schema);
+        self.set_everywhere(resource, &id, schema)
+    }
+
+    fn set_everywhere(
+        &self,
+        resource: &mut Resource,
+        id: &ResId,
+        schema: &Schema,
+    ) -> Result<(), String> {
+        let gvk = &id.gvk;
         if !id.cluster_scoped {
             self.set_metadata(&mut resource.root).map_err(|problem| {
                 format!("considering field 'metadata/namespace' of object {id}: {problem}")
@@ -101,7 +112,7 @@ impl Namespace {
         if matches!(gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding") {
             self.set_subjects(&mut resource.root)?;
         }
-        for (spec, path) in self.specs.of(&gvk) {
+        for (spec, path) in self.specs.of(gvk) {
             // Names are namespaces only in the Namespace of the core group.
             if spec.path == "metadata/name" && resource.api_version() != "v1" {
                 continue;
@@ -111,14 +122,31 @@ impl Namespace {
             } else {
                 Create::No
             };
-            walk(
-                &mut resource.root,
-                path,
-                create,
-                || id.clone(),
-                |node| self.set(node),
-            )
-            .map_err(|error| error.0)?;
+            if spec.path == "metadata/annotations" {
+                // What kustomize records is there by now.
+                let mut recorded = resource.clone();
+                recorded.record(id.clone());
+                let annotations = crate::output::with_records(&recorded).root;
+                let annotations = annotations
+                    .get("metadata")
+                    .and_then(|m| m.get("annotations"));
+                let problem =
+                    super::metadata::wrong_kind("ScalarNode", annotations.unwrap_or(&Node::map()));
+                let id = resource.current_id(schema);
+                return Err(format!(
+                    "namespace field specs must target scalar nodes: considering field '{}' of object {id}: {problem}",
+                    spec.path
+                ));
+            }
+            walk_part(&mut resource.root, path, create, |node| self.set(node)).map_err(
+                |problem| {
+                    let id = resource.current_id(schema);
+                    format!(
+                        "namespace transformation failed: {}",
+                        problem.of(path, &id).0
+                    )
+                },
+            )?;
         }
         Ok(())
     }

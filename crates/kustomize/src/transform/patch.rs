@@ -6,7 +6,7 @@ use crate::jsonpatch::{self, Operation};
 use crate::kustomization;
 use crate::loader::Loader;
 use crate::merge::merge_object;
-use crate::node::{Map, Node, Scalar};
+use crate::node::{Map, Node, Scalar, Tag};
 use crate::read;
 use crate::resmap::ResMap;
 use crate::resource::Resource;
@@ -59,7 +59,8 @@ impl MergePatch {
         if blank {
             root.remove("apiVersion");
         } else {
-            root.set("apiVersion", Node::string(resource.api_version()));
+            let own = Node::Scalar(Scalar::untagged(resource.api_version()));
+            root.set("apiVersion", own);
         }
         self.apply_root(&root, resource, schema)?;
         if blank && !resource.is_empty() {
@@ -95,6 +96,10 @@ impl MergePatch {
         }
         if !self.allow_kind_change {
             resource.set_kind(&kind);
+            // The version is written anew with the kind.
+            if let Some(Node::Scalar(version)) = resource.root.get_mut("apiVersion") {
+                version.tag = Tag::Infer;
+            }
         }
         if !self.allow_name_change {
             resource.set_name(&name);
@@ -430,6 +435,11 @@ fn apply_json(
                 resource.forget_records();
             }
             resource.root = root;
+            // With the records, kustomize writes all annotations anew.
+            let texts = resource.texts("annotations");
+            if !texts.is_empty() {
+                resource.set_texts("annotations", &texts);
+            }
             Ok(())
         }
         _ => Ok(()),

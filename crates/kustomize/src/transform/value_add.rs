@@ -1,8 +1,9 @@
 //! The ValueAddTransformer: writes one value into fields of selected objects.
 
 use super::namespace::{Namespace, SubjectMode};
-use crate::fieldspec::{Create, Path, walk};
-use crate::node::{Node, NodeKind, Tag};
+use crate::fieldpath;
+use crate::fieldspec::Path;
+use crate::node::{Node, Tag};
 use crate::resmap::ResMap;
 use crate::schema::Schema;
 use crate::selector::Compiled;
@@ -36,15 +37,16 @@ impl ValueAdd {
                     step.apply(resource, schema)?;
                     continue;
                 }
-                let id = resource.current_id(schema);
-                walk(
-                    &mut resource.root,
-                    &path,
-                    Create::Leaf(NodeKind::Scalar, Tag::Infer),
-                    || id.clone(),
-                    |node| self.set(node, target.position),
-                )
-                .map_err(|error| error.0)?;
+                let mut root = Node::Map(std::mem::take(&mut resource.root));
+                let written = match fieldpath::get_or_create(&mut root, &path.texts()) {
+                    Ok(Some(node)) => self.set(node, target.position),
+                    Ok(None) => Ok(()),
+                    Err(error) => Err(error),
+                };
+                if let Node::Map(map) = root {
+                    resource.root = map;
+                }
+                written?;
                 resource.sync_shared();
             }
             objects.touch();
