@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use kube::api::{Api, DeleteParams, DynamicObject};
 use serde_json::json;
 use sluice_tests::case::config_map;
 use sluice_tests::controllers::{Ground, Process, Which};
@@ -70,7 +71,19 @@ async fn of_unchanged(objects: usize, folder: &Path) -> anyhow::Result<Vec<Strin
     let mut requests: Vec<_> = seen.iter().map(of).collect();
     // Status and event are written at the same time.
     requests.sort();
+    // The next round has the same cluster if it is a real one.
+    delete(&api, "app").await?;
+    delete(&git_repositories(&cluster.client, NAMESPACE), "app").await?;
     Ok(requests)
+}
+
+async fn delete(api: &Api<DynamicObject>, name: &str) -> anyhow::Result<()> {
+    api.delete(name, &DeleteParams::default()).await?;
+    eventually("a deletion", || async {
+        ensure!(api.get_opt(name).await?.is_none(), "still there");
+        Ok(())
+    })
+    .await
 }
 
 fn is_ours(seen: &Seen) -> bool {

@@ -23,8 +23,19 @@ pub struct Args {
 /// nothing beyond what is built.
 const SCENARIOS: &str = include_str!("../../tests/recordings.txt");
 
-/// Test programs of `tests/` that take a cluster.
-const TESTS: &[&str] = &["fleet", "faults", "preview", "processes"];
+/// Test programs of `tests/` that take a cluster, and those of their tests that need one of their own.
+const TESTS: &[(&str, &[&str])] = &[
+    ("fleet", &[""]),
+    ("faults", &[""]),
+    ("preview", &[""]),
+    ("processes", &[""]),
+    ("requests", &[""]),
+    (
+        "kill",
+        &["kustomize_controller_killed", "source_controller_killed"],
+    ),
+    ("outages", &["a_restart", "expired_watches"]),
+];
 
 /// Runs every suite; all of them, even after one has failed.
 ///
@@ -81,6 +92,19 @@ impl ControlPlane {
     fn kubeconfig(&self) -> PathBuf {
         self.state.path().join("kubeconfig")
     }
+
+    /// A program that stops it and starts it again on the same data.
+    fn restarter(&self) -> anyhow::Result<PathBuf> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let program = self.state.path().join("restart");
+        let (folder, state) = (self.folder.display(), self.state.path().display());
+        let text = format!(
+            "#!/bin/sh\nset -e\n'{folder}/stop' '{state}'\n'{folder}/start' '{state}' --nodes 2\n"
+        );
+        std::fs::write(&program, text)?;
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
+        Ok(program)
+    }
 }
 
 impl Drop for ControlPlane {
@@ -132,15 +156,19 @@ fn kubectl(shared: &Path) -> anyhow::Result<()> {
 /// The scenarios of `tests/`, each test file on a fresh real cluster.
 fn scenarios(shared: &Path) -> anyhow::Result<()> {
     let mut failed = Vec::new();
-    for &test in TESTS {
-        let cluster = ControlPlane::start(shared)?;
-        let status = Command::new(env!("CARGO"))
-            .args(["test", "--package", "sluice-tests", "--test", test])
-            .env("SLUICE_TEST_KUBECONFIG", cluster.kubeconfig())
-            .current_dir(crate::root())
-            .status()?;
-        if !status.success() {
-            failed.push(test);
+    for &(program, tests) in TESTS {
+        for test in tests {
+            let cluster = ControlPlane::start(shared)?;
+            let status = Command::new(env!("CARGO"))
+                .args(["test", "--package", "sluice-tests", "--test", program])
+                .args(["--", test])
+                .env("SLUICE_TEST_KUBECONFIG", cluster.kubeconfig())
+                .env("SLUICE_TEST_RESTART", cluster.restarter()?)
+                .current_dir(crate::root())
+                .status()?;
+            if !status.success() {
+                failed.push(format!("{program} {test}"));
+            }
         }
     }
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));

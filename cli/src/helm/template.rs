@@ -1,12 +1,13 @@
 //! `helm template`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use sluice_helm::chart::ApiVersions;
 use sluice_helm::template::{
-    Hooks, Missing, TemplateError, TemplateOptions, Templated, generated_name, release_name,
+    Hooks, Missing, Stage, TemplateError, TemplateOptions, Templated, generated_name, release_name,
     show_only, template,
 };
 use sluice_helm::{Action, Capabilities, Crds, KubeVersion, Limits, Notes, ReleaseInfo, Schemas};
@@ -201,7 +202,8 @@ impl TemplateArgs {
         match outcome {
             Ok(templated) => self.print(&options.release.name, &templated, env),
             Err(error) if env.helm.debug => {
-                if let Some(partial) = &error.partial {
+                if error.stage == Stage::Rendering {
+                    let partial = error.partial.as_deref().unwrap_or_default();
                     writeln!(env.out, "{}", partial.trim())?;
                 }
                 fail(error.text)
@@ -290,10 +292,17 @@ impl TemplateArgs {
             if self.release_name {
                 folder.push(name);
             }
-            for (name, text) in templated.files(crds, hooks) {
-                let path = folder.join(name);
-                sluice_helm::disk::write_file(&path, text.as_bytes())?;
-                writeln!(env.out, "wrote {}", path.display())?;
+            let pieces = templated.pieces(crds, hooks);
+            let mut files = BTreeMap::<&str, String>::new();
+            for (name, text) in &pieces {
+                files.entry(name).or_default().push_str(text);
+            }
+            for (name, text) in &files {
+                sluice_helm::disk::write_file(&folder.join(name), text.as_bytes())?;
+            }
+            // Helm tells of each manifest as it is appended.
+            for (name, _) in &pieces {
+                writeln!(env.out, "wrote {}", folder.join(name).display())?;
             }
             // Where the manifests would stand.
             writeln!(env.out)?;

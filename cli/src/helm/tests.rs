@@ -92,6 +92,31 @@ fn template_prints_manifests_and_hooks() {
 }
 
 #[test]
+fn an_output_folder_holds_a_file_per_template_and_each_manifest_is_told_of() {
+    let folder = lay_out(&[
+        ("c/Chart.yaml", CHART),
+        (
+            "c/templates/a.yaml",
+            "kind: A\nmetadata: {name: one}\n---\nkind: A\nmetadata: {name: two}\n",
+        ),
+    ]);
+    let (chart, to) = (path(&folder, "c"), path(&folder, "out"));
+    let ran = run_in(
+        folder.path(),
+        &["template", "r", &chart, "--output-dir", &to],
+    );
+    assert_eq!(ran.error, None);
+    let wrote = "wrote /R/out/c/templates/a.yaml\n";
+    assert_eq!(ran.out, format!("{wrote}{wrote}\n"));
+    let written = std::fs::read_to_string(folder.path().join("out/c/templates/a.yaml"));
+    assert_eq!(
+        written.expect("a file"),
+        "---\n# Source: c/templates/a.yaml\nkind: A\nmetadata: {name: one}\n---\n# Source: \
+         c/templates/a.yaml\nkind: A\nmetadata: {name: two}\n\n"
+    );
+}
+
+#[test]
 fn lint_counts_what_failed() {
     let folder = lay_out(&[
         ("good/Chart.yaml", CHART),

@@ -152,7 +152,14 @@ fn template_here(
             ))
         })?;
     }
-    check_release_name(&options.release.name).map_err(early)?;
+    check_release_name(&options.release.name).map_err(|text| {
+        let cause = text.trim_start_matches("release name check failed: ");
+        warnings.push(format!(
+            "level=ERROR msg=\"release name check failed\" error={}",
+            quote(cause.as_bytes())
+        ));
+        early(text)
+    })?;
     process_dependencies(&mut chart, user, Nulls::Helm4, warnings)
         .map_err(|e| early(format!("chart dependencies processing failed: {e}")))?;
     let late = |text: &dyn ToString| TemplateError::new(Stage::Rendering, text.to_string());
@@ -297,15 +304,15 @@ impl Templated {
         }
     }
 
-    /// Writes one text per template, by its name, for `--output-dir`.
-    pub fn files(&self, crds: Crds, hooks: Hooks) -> Vec<(String, String)> {
-        let mut files: Vec<(String, String)> = Vec::new();
+    /// The manifests one by one, each with the name of its template, for `--output-dir`: a template's file
+    /// is all of its manifests.
+    pub fn pieces(&self, crds: Crds, hooks: Hooks) -> Vec<(String, String)> {
+        let mut pieces: Vec<(String, String)> = Vec::new();
         let mut add = |name: &str, content: &str| {
-            let text = format!("---\n# Source: {name}\n{content}\n");
-            match files.iter_mut().find(|(known, _)| known == name) {
-                Some((_, known)) => known.push_str(&text),
-                None => files.push((name.to_owned(), text)),
-            }
+            pieces.push((
+                name.to_owned(),
+                format!("---\n# Source: {name}\n{content}\n"),
+            ));
         };
         if crds == Crds::Include {
             for (name, file) in self.chart.crds() {
@@ -318,7 +325,7 @@ impl Templated {
         for hook in self.output.hooks.iter().filter(|hook| hooks.show(hook)) {
             add(&hook.path, &hook.manifest);
         }
-        files
+        pieces
     }
 }
 

@@ -17,6 +17,10 @@ pub struct Args {
     /// How many Kustomizations
     #[arg(long, default_value_t = 1000)]
     n: u32,
+    /// Folder with Flux's own source-controller and kustomize-controller, to measure them as well; without
+    /// it the figures that were recorded elsewhere are shown
+    #[arg(long)]
+    flux: Option<PathBuf>,
     /// Leave out the bare client
     #[arg(long)]
     no_floor: bool,
@@ -27,6 +31,8 @@ pub struct Args {
 
 /// Objects of a unit without additions.
 const UNIT: u32 = 4;
+/// Cores that all programs share.
+const CORES: f64 = 2.0;
 
 /// Runs and prints the table.
 ///
@@ -34,12 +40,18 @@ const UNIT: u32 = 4;
 /// A run does not come to its end.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let shared = args.shared.canonicalize()?;
-    let many = measure(&shared, args.n, UNIT)?;
+    super::binary("source-controller")?;
+    let kustomize = super::binary("kustomize-controller")?;
+    let binaries = kustomize.parent().context("a folder")?;
+    let many = measure(&shared, binaries, args.n, UNIT)?;
     let floor = match args.no_floor {
         true => None,
         false => Some(floor(&shared, args.n)?),
     };
-    let flux = flux(&shared, args.n)?;
+    let flux = match &args.flux {
+        Some(folder) => Some(measure(&shared, folder, args.n, UNIT)?),
+        None => recorded_flux(&shared, args.n)?,
+    };
     let n = f64::from(args.n);
     let number = |value: &Value, path: &str| value.pointer(path).and_then(Value::as_f64);
     let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.1}"));
@@ -49,6 +61,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     );
     println!("|---|---|---|---|");
     let least = floor.as_ref().and_then(|f| number(f, "/floor_s"));
+    // What the control plane still does after the last answer counts as well.
+    let least_cpu = floor
+        .as_ref()
+        .and_then(|f| number(f, "/cpu_ms_a_unit"))
+        .map(|ms| ms * n / 1000.0 / CORES);
     for (what, path) in [("install, s", "/install_s"), ("upgrade, s", "/upgrade_s")] {
         let ours = number(&many, path);
         let theirs = flux.as_ref().and_then(|flux| number(flux, path));
@@ -60,6 +77,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         );
         if let (Some(ours), Some(least)) = (ours, least) {
             println!("| … x bare client | {:.2} | 1 | |", ours / least);
+        }
+        if let (Some(ours), Some(least)) = (ours, least_cpu) {
+            println!(
+                "| … x the control plane's CPU for it on two cores | {:.2} | 1 ({least:.1} s) | |",
+                ours / least
+            );
         }
         if let (Some(ours), Some(theirs)) = (ours, theirs) {
             println!("| … x faster than Flux | {:.1} | | 1 |", theirs / ours);
@@ -107,7 +130,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         );
     }
     for objects in &args.noop {
-        let few = measure(&shared, 5, *objects)?;
+        let few = measure(&shared, binaries, 5, *objects)?;
         println!(
             "| requests of an unchanged reconciliation, {objects} objects | {} | | |",
             shown(number(&few, "/noop_requests_each/kustomize-controller"))
@@ -116,20 +139,20 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One run of the controllers with `n` Kustomizations of `objects` objects.
-fn measure(shared: &Path, n: u32, objects: u32) -> anyhow::Result<Value> {
+/// One run of the controllers in `binaries` with `n` Kustomizations of `objects` objects.
+fn measure(shared: &Path, binaries: &Path, n: u32, objects: u32) -> anyhow::Result<Value> {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("out.jsonl");
     let source = format!(
         "{} --storage-path={{storage}} --storage-addr=127.0.0.1:{{port}} \
          --storage-adv-addr=127.0.0.1:{{port}} --metrics-addr=127.0.0.1:{{metrics}} \
          --health-addr=127.0.0.1:{{health}} --concurrent=10 --log-level=error",
-        super::binary("source-controller")?.display()
+        binaries.join("source-controller").display()
     );
     let kustomize = format!(
         "{} --metrics-addr=127.0.0.1:{{metrics}} --health-addr=127.0.0.1:{{health}} \
          --concurrent=20 --log-level=error",
-        super::binary("kustomize-controller")?.display()
+        binaries.join("kustomize-controller").display()
     );
     let status = Command::new(shared.join("bench/mttp.py"))
         .arg("--n")
@@ -173,7 +196,7 @@ fn floor(shared: &Path, n: u32) -> anyhow::Result<Value> {
 }
 
 /// What Flux's own controllers gave for as many, if that was recorded.
-fn flux(shared: &Path, n: u32) -> anyhow::Result<Option<Value>> {
+fn recorded_flux(shared: &Path, n: u32) -> anyhow::Result<Option<Value>> {
     let text = std::fs::read_to_string(shared.join("bench/flux-2.9.jsonl"))?;
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let value: Value = serde_json::from_str(line)?;
