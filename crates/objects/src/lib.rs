@@ -30,6 +30,7 @@ pub mod selector;
 pub mod stage;
 pub mod switches;
 pub mod takeover;
+mod typed;
 pub mod wait;
 
 pub use object::{Gvk, subject};

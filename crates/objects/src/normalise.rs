@@ -7,15 +7,12 @@
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
-use k8s_openapi::api;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::ca_bundle;
 use crate::object::{self, Gvk};
 use crate::prune::Owner;
-use crate::switches;
+use crate::{switches, typed};
 
 /// Labels and annotations that every object gets (`spec.commonMetadata`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,13 +74,13 @@ pub fn normalise(object: &mut Value) {
     let Some(gvk) = Gvk::of(object) else {
         return;
     };
-    if gvk.group == "rbac.authorization.k8s.io"
+    if gvk.api_version() == "rbac.authorization.k8s.io/v1"
         && matches!(gvk.kind.as_str(), "Role" | "ClusterRole")
     {
         return;
     }
     ca_bundle::drop_invalid(object);
-    if let Some(typed) = typed(&gvk, object) {
+    if let Some(typed) = typed::through(&gvk, object) {
         *object = typed;
     }
     match (gvk.group.as_str(), gvk.kind.as_str()) {
@@ -101,160 +98,6 @@ pub fn normalise(object: &mut Value) {
     }
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("creationTimestamp");
-    }
-}
-
-/// The object through its typed form; `None` when the kind is not built in or the object does not fit.
-fn typed(gvk: &Gvk, object: &Value) -> Option<Value> {
-    let through = through(gvk)?;
-    let mut plain = object.clone();
-    stringify_quantities(&mut plain, false);
-    // A null in a list is the zero value of its type: an empty text or an empty structure.
-    let mut value = [json!(""), json!({})].iter().find_map(|zero| {
-        let mut candidate = plain.clone();
-        resolve_nulls(&mut candidate, zero);
-        through(candidate)
-    })?;
-    add_structures(gvk, &mut value);
-    Some(value)
-}
-
-fn resolve_nulls(value: &mut Value, zero: &Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|_, value| !value.is_null());
-            map.values_mut()
-                .for_each(|value| resolve_nulls(value, zero));
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| match item {
-            Value::Null => *item = zero.clone(),
-            item => resolve_nulls(item, zero),
-        }),
-        _ => {}
-    }
-}
-
-/// Quantities may be written as numbers; their typed form is a text.
-fn stringify_quantities(value: &mut Value, is_quantities: bool) {
-    const MAPS: [&str; 8] = [
-        "limits",
-        "requests",
-        "hard",
-        "default",
-        "defaultRequest",
-        "max",
-        "min",
-        "capacity",
-    ];
-    const FIELDS: [&str; 4] = [
-        "sizeLimit",
-        "averageValue",
-        "divisor",
-        "maxLimitRequestRatio",
-    ];
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                if value.is_number() && (is_quantities || FIELDS.contains(&key.as_str())) {
-                    *value = Value::from(value.to_string());
-                } else {
-                    stringify_quantities(value, MAPS.contains(&key.as_str()));
-                }
-            }
-        }
-        Value::Array(items) => items
-            .iter_mut()
-            .for_each(|item| stringify_quantities(item, false)),
-        _ => {}
-    }
-}
-
-type Through = fn(Value) -> Option<Value>;
-
-fn through(gvk: &Gvk) -> Option<Through> {
-    fn of<T: Serialize + DeserializeOwned>(value: Value) -> Option<Value> {
-        serde_json::to_value(serde_json::from_value::<T>(value).ok()?).ok()
-    }
-    let Gvk {
-        group,
-        version,
-        kind,
-    } = gvk;
-    Some(match (group.as_str(), version.as_str(), kind.as_str()) {
-        ("", "v1", "ConfigMap") => of::<api::core::v1::ConfigMap>,
-        ("", "v1", "Endpoints") => of::<api::core::v1::Endpoints>,
-        ("", "v1", "LimitRange") => of::<api::core::v1::LimitRange>,
-        ("", "v1", "Namespace") => of::<api::core::v1::Namespace>,
-        ("", "v1", "PersistentVolume") => of::<api::core::v1::PersistentVolume>,
-        ("", "v1", "PersistentVolumeClaim") => of::<api::core::v1::PersistentVolumeClaim>,
-        ("", "v1", "Pod") => of::<api::core::v1::Pod>,
-        ("", "v1", "ReplicationController") => of::<api::core::v1::ReplicationController>,
-        ("", "v1", "ResourceQuota") => of::<api::core::v1::ResourceQuota>,
-        ("", "v1", "Secret") => of::<api::core::v1::Secret>,
-        ("", "v1", "Service") => of::<api::core::v1::Service>,
-        ("", "v1", "ServiceAccount") => of::<api::core::v1::ServiceAccount>,
-        ("apps", "v1", "DaemonSet") => of::<api::apps::v1::DaemonSet>,
-        ("apps", "v1", "Deployment") => of::<api::apps::v1::Deployment>,
-        ("apps", "v1", "ReplicaSet") => of::<api::apps::v1::ReplicaSet>,
-        ("apps", "v1", "StatefulSet") => of::<api::apps::v1::StatefulSet>,
-        ("autoscaling", "v1", "HorizontalPodAutoscaler") => {
-            of::<api::autoscaling::v1::HorizontalPodAutoscaler>
-        }
-        ("autoscaling", "v2", "HorizontalPodAutoscaler") => {
-            of::<api::autoscaling::v2::HorizontalPodAutoscaler>
-        }
-        ("batch", "v1", "CronJob") => of::<api::batch::v1::CronJob>,
-        ("batch", "v1", "Job") => of::<api::batch::v1::Job>,
-        ("coordination.k8s.io", "v1", "Lease") => of::<api::coordination::v1::Lease>,
-        ("discovery.k8s.io", "v1", "EndpointSlice") => of::<api::discovery::v1::EndpointSlice>,
-        ("networking.k8s.io", "v1", "Ingress") => of::<api::networking::v1::Ingress>,
-        ("networking.k8s.io", "v1", "IngressClass") => of::<api::networking::v1::IngressClass>,
-        ("networking.k8s.io", "v1", "NetworkPolicy") => of::<api::networking::v1::NetworkPolicy>,
-        ("node.k8s.io", "v1", "RuntimeClass") => of::<api::node::v1::RuntimeClass>,
-        ("policy", "v1", "PodDisruptionBudget") => of::<api::policy::v1::PodDisruptionBudget>,
-        ("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding") => {
-            of::<api::rbac::v1::ClusterRoleBinding>
-        }
-        ("rbac.authorization.k8s.io", "v1", "RoleBinding") => of::<api::rbac::v1::RoleBinding>,
-        ("scheduling.k8s.io", "v1", "PriorityClass") => of::<api::scheduling::v1::PriorityClass>,
-        ("storage.k8s.io", "v1", "CSIDriver") => of::<api::storage::v1::CSIDriver>,
-        ("storage.k8s.io", "v1", "StorageClass") => of::<api::storage::v1::StorageClass>,
-        ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration") => {
-            of::<api::admissionregistration::v1::MutatingWebhookConfiguration>
-        }
-        ("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration") => {
-            of::<api::admissionregistration::v1::ValidatingWebhookConfiguration>
-        }
-        _ => return None,
-    })
-}
-
-/// Adds the structures that Go's types write even when empty, so that ownership of fields is the same.
-fn add_structures(gvk: &Gvk, object: &mut Value) {
-    let field = match gvk.kind.as_str() {
-        "Deployment" => Some("strategy"),
-        "StatefulSet" | "DaemonSet" => Some("updateStrategy"),
-        _ => None,
-    };
-    if let (Some(field), "apps") = (field, gvk.group.as_str())
-        && let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut)
-    {
-        spec.entry(field).or_insert_with(|| json!({}));
-    }
-    let Some(spec) = pod_spec(gvk, object) else {
-        return;
-    };
-    for list in ["containers", "initContainers"] {
-        for container in spec
-            .get_mut(list)
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-        {
-            if let Some(container) = container.as_object_mut() {
-                container.entry("resources").or_insert_with(|| json!({}));
-            }
-        }
     }
 }
 
@@ -385,7 +228,7 @@ mod tests {
         let ports = normal(service)["spec"]["ports"].clone();
         assert_eq!(
             ports,
-            json!([{"port": 1, "protocol": "TCP"}, {"port": 2, "protocol": "UDP"}])
+            json!([{"port": 1, "protocol": "TCP", "targetPort": 0}, {"port": 2, "protocol": "UDP", "targetPort": 0}])
         );
         let job = json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "a"}, "spec": {"schedule": "* * * * *",
             "jobTemplate": {"spec": {"template": {"spec": {"containers": [{"name": "c", "ports": [{"containerPort": 1}]}]}}}}}});
