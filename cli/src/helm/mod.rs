@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
-use sluice_helm::{NoCluster, World};
+use sluice_helm::{Limits, NoCluster, World, on_deep_stack};
 
 use crate::session::GlobalArgs;
 
@@ -172,6 +172,11 @@ pub(crate) fn world() -> World {
 impl Helm {
     /// Runs the command and prints its error, if there is one.
     pub fn run(&self, global: &GlobalArgs) -> ExitCode {
+        let depth = Limits::default().depth;
+        on_deep_stack(depth, || self.run_here(global)).unwrap_or_else(|text| refuse(&text))
+    }
+
+    fn run_here(&self, global: &GlobalArgs) -> ExitCode {
         let mut env = Environment {
             out: &mut std::io::BufWriter::new(std::io::stdout().lock()),
             err: &mut std::io::stderr().lock(),

@@ -294,11 +294,13 @@ pub fn parse_float(text: &str) -> Result<f64, NumberError> {
             Err(NumberError::Syntax)
         };
     }
-    if body.len() > 2 && body[..2].eq_ignore_ascii_case("0x") {
+    if let [b'0', b'x' | b'X', digits @ ..] = body.as_bytes()
+        && !digits.is_empty()
+    {
         if body.contains('_') && !underscores_well_placed(text) {
             return Err(NumberError::Syntax);
         }
-        let value = parse_hex_float(&body.as_bytes()[2..])?;
+        let value = parse_hex_float(digits)?;
         return if value.is_infinite() {
             Err(NumberError::Range)
         } else {
@@ -470,6 +472,15 @@ fn go_exponent(scientific: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_letter_is_cut_in_two_where_a_base_may_stand() {
+        for text in ["日.5", "é1", "0é", "0xé", "-日", "0", "0x"] {
+            assert_eq!(parse_float(text).is_ok(), text == "0", "{text}");
+            assert_eq!(parse_int(text).is_ok(), text == "0", "{text}");
+            assert_eq!(parse_uint(text).is_ok(), text == "0", "{text}");
+        }
+    }
 
     #[test]
     fn shortest_floats_follow_gos_thresholds() {

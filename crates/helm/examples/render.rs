@@ -9,9 +9,15 @@ use sluice_helm::template::{Hooks, Missing, TemplateOptions, template};
 use sluice_helm::values::Table;
 use sluice_helm::{
     Action, Capabilities, Crds, Limits, NoCluster, Notes, ReleaseInfo, Schemas, World,
+    on_deep_stack,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    on_deep_stack(Limits::default().depth, || run().map_err(|e| e.to_string()))??;
+    Ok(())
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("the path of a chart")?;
     let chart = load_chart(Path::new(&path))?;
     let options = TemplateOptions {

@@ -28,5 +28,6 @@ pub use dependencies::process_dependencies;
 pub use manifest::*;
 pub use render::{Action, ReleaseInfo, RenderError, RenderOptions, Rendered, Schemas, render};
 pub use sluice_gotemplate::Limits;
+pub use stack::on_deep_stack;
 
 pub use session::{Deadline, Entropy, Lookup, Mode, NoCluster, Resolver, World};

@@ -94,7 +94,7 @@ pub(super) fn rune_of(magnitude: u64, negative: bool) -> char {
 }
 
 /// Whether a text can stand between back quotes.
-pub(super) fn can_backquote(bytes: &[u8]) -> bool {
+pub(crate) fn can_backquote(bytes: &[u8]) -> bool {
     runes(bytes).all(|(rune, raw)| {
         if rune == char::REPLACEMENT_CHARACTER && raw.len() == 1 {
             return false;

@@ -1,6 +1,6 @@
 //! Go's fmt: `print`, `println`, `printf`, and how an action prints its value.
 
-mod format;
+pub(crate) mod format;
 
 use crate::error::Limit;
 use crate::strconv::{QuoteTo, format_float_with, quote_rune, quote_with};

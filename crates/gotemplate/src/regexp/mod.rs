@@ -10,6 +10,7 @@ mod translate;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use crate::printing::format::can_backquote;
 use crate::strconv::quote_with;
 use crate::text::{Str, decode_rune, runes};
 
@@ -38,10 +39,9 @@ pub struct RegexpError {
 impl RegexpError {
     /// Returns the text with which Go's `MustCompile` panics.
     pub fn panic_text(&self, expression: &str) -> String {
-        let quoted = if expression.contains('`') {
-            quote_with(expression.as_bytes(), '"', crate::strconv::QuoteTo::Unicode)
-        } else {
-            format!("`{expression}`")
+        let quoted = match can_backquote(expression.as_bytes()) {
+            true => format!("`{expression}`"),
+            false => quote_with(expression.as_bytes(), '"', crate::strconv::QuoteTo::Unicode),
         };
         format!("regexp: Compile({quoted}): {self}")
     }

@@ -329,8 +329,12 @@ fn trunc(_: &mut Run<'_, Session>, a: &[Value]) -> Answer {
     Ok(a[1].clone())
 }
 
-/// The original looks at bytes as if they were runes; so do we.
+/// The original looks at bytes as if they were runes, and returns what it was
+/// given when it finds none to drop; so do we.
 fn no_space(bytes: &[u8]) -> Vec<u8> {
+    if !bytes.iter().any(|b| is_space(char::from(*b))) {
+        return bytes.to_vec();
+    }
     let mut out = Vec::with_capacity(bytes.len());
     for b in bytes {
         let rune = char::from(*b);

@@ -128,8 +128,12 @@ pub(crate) fn round_duration(nanos: i64, unit: i64) -> i64 {
     }
     let rest = nanos % unit;
     if rest.unsigned_abs() * 2 < unit.unsigned_abs() {
-        nanos - rest
-    } else {
-        nanos - rest + unit * nanos.signum()
+        return nanos - rest;
+    }
+    // What does not fit becomes the longest there is.
+    let missing = unit - rest.saturating_abs();
+    match nanos < 0 {
+        true => nanos.saturating_sub(missing),
+        false => nanos.saturating_add(missing),
     }
 }

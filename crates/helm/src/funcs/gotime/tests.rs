@@ -89,6 +89,22 @@ fn wrong_texts_fail_in_gos_words() {
 }
 
 #[test]
+fn durations_beyond_all_bounds_round_to_the_longest() {
+    for (nanos, unit, want) in [
+        (i64::MAX, 7_200_000_000_000, i64::MAX),
+        (i64::MIN, 7_200_000_000_000, i64::MIN),
+        (i64::MAX, i64::MAX, i64::MAX),
+        (i64::MIN, 2, i64::MIN),
+        (-3, 2, -4),
+        (3, 2, 4),
+        (-1, 3, 0),
+        (5, -1, 5),
+    ] {
+        assert_eq!(round_duration(nanos, unit), want, "{nanos} {unit}");
+    }
+}
+
+#[test]
 fn durations_read_and_print() {
     for (text, want) in [
         ("1h30m", "1h30m0s"),

@@ -3,17 +3,21 @@
 //! The grammar and every error text are those of Go's text/template/parse. The
 //! line of an error is the line of the token read last, as there.
 
-use std::collections::HashMap;
+mod numbers;
+mod trees;
+
 use std::sync::Arc;
 
 use crate::ast::{
-    Action, Branch, Call, Command, Expr, ExprKind, FuncRef, Node, Number, Pipe, Source, Tree,
-    is_empty,
+    Action, Branch, Call, Command, Expr, ExprKind, FuncRef, Node, Pipe, Source, Tree, is_empty,
 };
 use crate::error::ParseError;
 use crate::lex::{Delimiters, Kind, Lexer, Token};
-use crate::strconv::{self, NumberError, RuneError, quote};
+use crate::strconv::{self, quote};
 use crate::text::Str;
+
+use numbers::read_number;
+use trees::Trees;
 
 /// How deep parentheses and control structures may nest. Go's own limit lies
 /// beyond what a thread's stack would hold here; no real template comes near.
@@ -74,35 +78,6 @@ const FEW: usize = 2;
 fn trim<T>(list: &mut Vec<T>) {
     if list.capacity() - list.len() >= FEW {
         list.shrink_to_fit();
-    }
-}
-
-/// How many trees are looked through one by one.
-const FEW_TREES: usize = 8;
-
-/// The trees of a text in the order in which their names came.
-#[derive(Default)]
-struct Trees {
-    list: Vec<Tree>,
-    /// Where each stands, once there are more than a few.
-    places: HashMap<Str, usize>,
-}
-
-impl Trees {
-    fn find(&self, name: &Str) -> Option<usize> {
-        if self.list.len() <= FEW_TREES {
-            return self.list.iter().position(|tree| tree.name == *name);
-        }
-        self.places.get(name).copied()
-    }
-
-    fn push(&mut self, tree: Tree) {
-        self.list.push(tree);
-        if self.list.len() > FEW_TREES {
-            for at in self.places.len()..self.list.len() {
-                self.places.insert(self.list[at].name.clone(), at);
-            }
-        }
     }
 }
 
@@ -720,103 +695,5 @@ fn show(token: &Token<'_>) -> String {
             format!("{}...", quote(&token.text[..end]))
         }
         _ => quote(token.text),
-    }
-}
-
-/// Reads a number literal as everything that it can stand for.
-fn read_number(text: &str, kind: Kind) -> Result<Number, String> {
-    let mut number = Number {
-        text: text.to_owned(),
-        int: None,
-        uint: None,
-        float: None,
-        complex: None,
-    };
-    if kind == Kind::CharConstant {
-        let code = strconv::unquote_rune(text).map_err(|err| match err {
-            RuneError::Syntax => "invalid syntax".to_owned(),
-            RuneError::Trailing => format!("malformed character constant: {text}"),
-        })?;
-        number.int = Some(code);
-        number.uint = u64::try_from(code).ok();
-        number.float = Some(code as f64);
-        return Ok(number);
-    }
-    if kind == Kind::Complex {
-        // The second sign splits it: 1+2i.
-        let split = text
-            .char_indices()
-            .skip(1)
-            .filter(|(i, c)| {
-                matches!(c, '+' | '-')
-                    && !matches!(text.as_bytes()[i - 1], b'e' | b'E' | b'p' | b'P')
-            })
-            .map(|(i, _)| i)
-            .last()
-            .ok_or_else(|| format!("illegal number syntax: {}", quote(text.as_bytes())))?;
-        let imaginary = &text[split..text.len() - 1];
-        match (
-            strconv::parse_float(&text[..split]),
-            strconv::parse_float(imaginary),
-        ) {
-            (Ok(re), Ok(im)) => {
-                number.complex = Some((re, im));
-                simplify(&mut number);
-                return Ok(number);
-            }
-            _ => return Err("invalid syntax".to_owned()),
-        }
-    }
-    if let Some(imaginary) = text.strip_suffix('i')
-        && let Ok(im) = strconv::parse_float(imaginary)
-    {
-        number.complex = Some((0.0, im));
-        simplify(&mut number);
-        return Ok(number);
-    }
-    number.uint = strconv::parse_uint(text).ok();
-    if let Ok(int) = strconv::parse_int(text) {
-        number.int = Some(int);
-        if int == 0 {
-            number.uint = Some(0);
-        }
-    }
-    if let Some(int) = number.int {
-        number.float = Some(int as f64);
-    } else if let Some(uint) = number.uint {
-        number.float = Some(uint as f64);
-    } else {
-        match strconv::parse_float(text) {
-            Ok(float) => {
-                if !text.contains(['.', 'e', 'E', 'p', 'P']) {
-                    return Err(format!("integer overflow: {}", quote(text.as_bytes())));
-                }
-                number.float = Some(float);
-                take_integers(&mut number, float);
-            }
-            Err(NumberError::Syntax | NumberError::Range) => {
-                return Err(format!("illegal number syntax: {}", quote(text.as_bytes())));
-            }
-        }
-    }
-    Ok(number)
-}
-
-/// A complex number without imaginary part is also a float, and so on.
-fn simplify(number: &mut Number) {
-    if let Some((re, im)) = number.complex
-        && im == 0.0
-    {
-        number.float = Some(re);
-        take_integers(number, re);
-    }
-}
-
-fn take_integers(number: &mut Number, float: f64) {
-    if float >= i64::MIN as f64 && float < i64::MAX as f64 && (float as i64) as f64 == float {
-        number.int = Some(float as i64);
-    }
-    if float >= 0.0 && float < u64::MAX as f64 && (float as u64) as f64 == float {
-        number.uint = Some(float as u64);
     }
 }
