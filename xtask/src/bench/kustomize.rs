@@ -14,10 +14,11 @@ pub struct Args {
     /// How often each figure is taken
     #[arg(long, default_value_t = 5)]
     runs: usize,
+    /// Objects of the overlays that are built beside kubectl, which takes minutes for thousands
+    #[arg(long, value_delimiter = ',', default_value = "1,100,1000,4000")]
+    compared: Vec<usize>,
 }
 
-/// Objects of the overlays that are compared.
-const COMPARED: [usize; 4] = [1, 100, 1000, 4000];
 /// Objects of the overlays by which the growth is told.
 const GROWTH: [usize; 5] = [500, 1000, 2000, 4000, 8000];
 /// Builds at once, and the objects of each.
@@ -31,15 +32,16 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let sluice = super::binary("sluice")?;
     let kubectl = crate::goldens::kubectl()?;
     let folder = tempfile::tempdir()?;
+    growth(&sluice, folder.path(), args.runs)?;
+    at_once(&sluice, folder.path(), args.runs)?;
     println!(
         "| objects | kubectl | sluice | times faster | kubectl MiB | sluice MiB | share |\n|---|---|---|---|---|---|---|"
     );
-    for objects in COMPARED {
+    for &objects in &args.compared {
         let overlay = overlay(folder.path(), objects)?;
         compare(&kubectl, &sluice, &overlay, objects, args.runs)?;
     }
-    growth(&sluice, folder.path(), args.runs)?;
-    at_once(&sluice, folder.path(), args.runs)
+    Ok(())
 }
 
 fn command(program: &Path, overlay: &Path) -> Command {
