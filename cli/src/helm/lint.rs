@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use sluice_helm::Schemas;
 use sluice_helm::disk::read_lint;
-use sluice_helm::lint::{LintOptions, Message, Severity, lint};
+use sluice_helm::lint::{Findings, LintOptions, Message, Severity, lint};
 
 use super::options::ValueOptions;
 use super::template::kube_version;
@@ -74,7 +74,10 @@ impl LintArgs {
             let (lines, bad) = match read_lint(path) {
                 Err(error) => (vec![format!("Error {error}")], true),
                 Ok(linted) => {
-                    let messages = lint(&linted, &options, world());
+                    let Findings { messages, logged } = lint(&linted, &options, world());
+                    for line in logged {
+                        writeln!(env.err, "{line}")?;
+                    }
                     let bad = messages.iter().any(|m| m.severity >= lowest);
                     (self.lines(&messages), bad)
                 }

@@ -129,6 +129,8 @@ pub struct Rendered {
     pub files: BTreeMap<String, Vec<u8>>,
     /// What Helm would have logged about the values.
     pub warnings: Vec<String>,
+    /// What `required` and `fail` had to say in [`Mode::Lint`], as Helm logs it.
+    pub noted: Vec<String>,
 }
 
 static VALUES: Named = Named {
@@ -336,6 +338,7 @@ pub(crate) fn render_here(
         rendered.files.insert(source.name.clone(), out);
     }
     drop(run);
+    rendered.noted = std::mem::take(&mut session.noted);
     // Contexts of parents hold those of their children; values may hold each
     // other. Nothing outlives the rendering.
     for source in &sources {

@@ -17,6 +17,20 @@ const MAX_REGEXPS: usize = 256;
 /// once is the fastest.
 const MAX_TEXTS: usize = 256;
 
+/// Most notes that one rendering keeps.
+const MAX_NOTES: usize = 10_000;
+
+/// A value as Go's text logs write it: quoted where it could be misread.
+fn log_value(text: &str) -> String {
+    let is_plain =
+        |c: char| c.is_alphanumeric() || (c.is_ascii_graphic() && !matches!(c, '"' | '='));
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        sluice_gotemplate::strconv::quote(text.as_bytes())
+    }
+}
+
 /// Answers `lookup` in templates. A cluster, a recording or nothing stands
 /// behind it.
 pub trait Lookup: Send + Sync {
@@ -91,6 +105,8 @@ pub(crate) struct Session {
     texts: Texts,
     /// Whether Helm's checks for `required` and `fail` only warn, as in lint.
     pub(crate) mode: Mode,
+    /// What they had to say then, as Helm logs it.
+    pub(crate) noted: Vec<String>,
 }
 
 /// Sets by the text that they were parsed from. One that comes later may take the
@@ -154,6 +170,16 @@ impl Session {
             includes: HashMap::new(),
             texts: Texts::default(),
             mode,
+            noted: Vec::new(),
+        }
+    }
+
+    /// Notes what `required` or `fail` would have ended the rendering with.
+    pub(crate) fn note(&mut self, what: &str, message: &str) {
+        // Endless templates must not fill the memory with it.
+        if self.noted.len() < MAX_NOTES {
+            let message = log_value(message);
+            self.noted.push(format!("{what} message={message}"));
         }
     }
 

@@ -34,12 +34,16 @@ pub(crate) const TABLE: &[Entry] = &[
             return Ok(a[1].clone());
         }
         if run.host.mode == Mode::Lint {
+            run.host
+                .note("level=WARN msg=\"missing required value\"", &utf8(&a[0]));
             return string("");
         }
         fail(format!("{WARN_START}{}{WARN_END}", utf8(&a[0])))
     }),
     fixed("fail", &[STRING], STRING, |run, a| {
         if run.host.mode == Mode::Lint {
+            run.host
+                .note("level=INFO msg=\"funcMap fail\"", &utf8(&a[0]));
             return string("");
         }
         fail(format!("{WARN_START}{}{WARN_END}", utf8(&a[0])))

@@ -86,9 +86,20 @@ pub struct LintOptions {
     pub schemas: crate::Schemas,
 }
 
+/// What linting a chart brought up.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// The findings, in Helm's order.
+    pub messages: Vec<Message>,
+    /// What Helm logs on the way, line by line.
+    pub logged: Vec<String>,
+}
+
 /// Collects findings.
+#[derive(Default)]
 pub(crate) struct Linter {
     messages: Vec<Message>,
+    logged: Vec<String>,
 }
 
 impl Linter {
@@ -113,17 +124,18 @@ impl Linter {
 }
 
 /// Lints one chart. The charts below it are not looked into.
-pub fn lint(linted: &Linted, options: &LintOptions, world: World) -> Vec<Message> {
-    let mut linter = Linter {
-        messages: Vec::new(),
-    };
+pub fn lint(linted: &Linted, options: &LintOptions, world: World) -> Findings {
+    let mut linter = Linter::default();
     let chart = load_files_as(linted.files.clone(), ApiVersions::Any);
     chartfile::check(&mut linter, linted);
     check_values(&mut linter, linted, options);
     templates::check(&mut linter, linted, &chart, options, world);
     check_dependencies(&mut linter, linted, &chart);
     templates::check_crds(&mut linter, linted, &chart);
-    linter.messages
+    Findings {
+        messages: linter.messages,
+        logged: linter.logged,
+    }
 }
 
 fn file<'f>(linted: &'f Linted, name: &str) -> Option<&'f File> {

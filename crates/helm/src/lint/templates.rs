@@ -37,7 +37,10 @@ pub(super) fn check(
         Ok(chart) => run(chart, options, world).map(|rendered| (chart, rendered)),
     };
     let (chart, rendered) = match rendered {
-        Ok(found) => found,
+        Ok((chart, mut rendered)) => {
+            linter.logged.append(&mut rendered.noted);
+            (chart, rendered)
+        }
         Err(text) => {
             linter.add(Severity::Error, FOLDER, text);
             return;

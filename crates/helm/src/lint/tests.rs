@@ -14,7 +14,7 @@ fn world() -> World {
     }
 }
 
-fn findings(files: &[(&str, &str)]) -> Vec<String> {
+fn linted(files: &[(&str, &str)]) -> Findings {
     let mut all = vec![
         File::new("Chart.yaml", CHART.as_bytes()),
         File::new("values.yaml", &b"a: 1\n"[..]),
@@ -38,9 +38,11 @@ fn findings(files: &[(&str, &str)]) -> Vec<String> {
         ..LintOptions::default()
     };
     lint(&linted, &options, world())
-        .iter()
-        .map(Message::to_string)
-        .collect()
+}
+
+fn findings(files: &[(&str, &str)]) -> Vec<String> {
+    let messages = linted(files).messages;
+    messages.iter().map(Message::to_string).collect()
 }
 
 #[test]
@@ -230,5 +232,18 @@ fn heads_are_typed_as_by_go() {
     assert_eq!(
         findings(&[("templates/a.yaml", "metadata: {name: 1}\n")]),
         [""; 0]
+    );
+}
+
+#[test]
+fn what_is_required_and_missing_is_logged() {
+    let template = "a: {{ required \"must be\" .Values.x }}{{ fail \"no\" }}\n";
+    let files = [("templates/a.yaml", template)];
+    assert_eq!(
+        linted(&files).logged,
+        [
+            "level=WARN msg=\"missing required value\" message=\"must be\"",
+            "level=INFO msg=\"funcMap fail\" message=no",
+        ]
     );
 }
