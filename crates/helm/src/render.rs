@@ -109,6 +109,8 @@ pub enum RenderError {
         text: String,
         /// The limit that was hit, if that was the reason.
         limit: Option<Limit>,
+        /// What had been noted by then, as in [`Rendered::noted`].
+        noted: Vec<String>,
     },
 }
 
@@ -266,7 +268,13 @@ pub fn render(
     let outcome = on_deep_stack(options.limits.depth, move || {
         render_here(chart, user, release, capabilities, world, options)
     });
-    outcome.unwrap_or_else(|text| Err(RenderError::Exec { text, limit: None }))
+    outcome.unwrap_or_else(|text| {
+        Err(RenderError::Exec {
+            text,
+            limit: None,
+            noted: Vec::new(),
+        })
+    })
 }
 
 /// As [`render`], on a thread that has stack for `options.limits.depth` levels.
@@ -324,15 +332,19 @@ pub(crate) fn render_here(
         );
         source.context.insert("Template", template);
         let mut out = Vec::with_capacity(source.data.len());
-        run.execute(
+        let outcome = run.execute(
             source.name.as_bytes(),
             &Value::Map(source.context.clone()),
             &mut out,
-        )
-        .map_err(|error| RenderError::Exec {
-            limit: error.limit().cloned(),
-            text: template_error(&error),
-        })?;
+        );
+        if let Err(error) = outcome {
+            drop(run);
+            return Err(RenderError::Exec {
+                limit: error.limit().cloned(),
+                text: template_error(&error),
+                noted: session.noted,
+            });
+        }
         let mut out = without_no_value(out);
         out.shrink_to_fit();
         rendered.files.insert(source.name.clone(), out);

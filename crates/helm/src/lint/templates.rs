@@ -8,7 +8,7 @@ use super::{LintOptions, Linted, Linter, Present, Severity, deprecations, names}
 use crate::capabilities::Capabilities;
 use crate::chart::{Chart, ChartError, Fields, Read, with_root};
 use crate::dependencies::process_dependencies;
-use crate::render::{Action, ReleaseInfo, RenderOptions, Rendered, render};
+use crate::render::{Action, ReleaseInfo, RenderError, RenderOptions, Rendered, render};
 use crate::session::{Mode, World};
 use crate::values::{Nulls, split_documents};
 
@@ -33,7 +33,7 @@ pub(super) fn check(
         Present::Folder => {}
     }
     let rendered = match chart {
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err((error.to_string(), Vec::new())),
         Ok(chart) => run(chart, options, world).map(|rendered| (chart, rendered)),
     };
     let (chart, rendered) = match rendered {
@@ -41,7 +41,8 @@ pub(super) fn check(
             linter.logged.append(&mut rendered.noted);
             (chart, rendered)
         }
-        Err(text) => {
+        Err((text, mut noted)) => {
+            linter.logged.append(&mut noted);
             linter.add(Severity::Error, FOLDER, text);
             return;
         }
@@ -84,10 +85,15 @@ fn capabilities(options: &LintOptions) -> Capabilities {
     capabilities
 }
 
-fn run(chart: &Chart, options: &LintOptions, world: World) -> Result<Rendered, String> {
+fn run(
+    chart: &Chart,
+    options: &LintOptions,
+    world: World,
+) -> Result<Rendered, (String, Vec<String>)> {
+    let early = |text: String| (text, Vec::new());
     let mut chart = chart.clone();
     process_dependencies(&mut chart, &options.user, Nulls::Helm4, &mut Vec::new())
-        .map_err(|e| e.to_string())?;
+        .map_err(|e| early(e.to_string()))?;
     let release = ReleaseInfo {
         name: "test-release".to_owned(),
         namespace: options.namespace.clone(),
@@ -107,7 +113,13 @@ fn run(chart: &Chart, options: &LintOptions, world: World) -> Result<Rendered, S
         world,
         &render_options,
     )
-    .map_err(|e| e.to_string())
+    .map_err(|error| {
+        let text = error.to_string();
+        match error {
+            RenderError::Exec { noted, .. } => (text, noted),
+            _ => early(text),
+        }
+    })
 }
 
 /// Whether further templates are looked at.

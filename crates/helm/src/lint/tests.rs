@@ -246,4 +246,9 @@ fn what_is_required_and_missing_is_logged() {
             "level=INFO msg=\"funcMap fail\" message=no",
         ]
     );
+    let ends = "a: {{ required \"it\" .Values.x }}{{ index .Values \"a\" \"b\" }}\n";
+    assert_eq!(
+        linted(&[("templates/a.yaml", ends)]).logged,
+        ["level=WARN msg=\"missing required value\" message=it"]
+    );
 }
