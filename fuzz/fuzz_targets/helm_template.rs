@@ -1,12 +1,10 @@
 //! Any template of a chart renders or is refused, within small limits.
 #![no_main]
 
-use std::sync::Arc;
-
 use libfuzzer_sys::fuzz_target;
 use sluice_helm::chart::{File, load_files};
 use sluice_helm::values::Table;
-use sluice_helm::{Action, Capabilities, NoCluster, ReleaseInfo, RenderOptions, World, render};
+use sluice_helm::{Action, Capabilities, ReleaseInfo, RenderOptions, World, render};
 
 fuzz_target!(|data: &[u8]| {
     let files = vec![
@@ -23,14 +21,7 @@ fuzz_target!(|data: &[u8]| {
         revision: 1,
         action: Action::Install,
     };
-    let world = World {
-        now: (1_700_000_000, 0),
-        zone: String::new(),
-        entropy: Box::new(|buffer| buffer.fill(7)),
-        lookup: Arc::new(NoCluster),
-        deadline: None,
-        resolver: None,
-    };
+    let world = World::offline((1_700_000_000, 0), Box::new(|buffer| buffer.fill(7)));
     let mut options = RenderOptions::default();
     options.limits.steps = 20_000;
     options.limits.bytes = 1 << 20;

@@ -1,12 +1,14 @@
 //! Objects of any kind, and what their status says.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 use sluice_api::key::RECONCILE_REQUEST;
+
+use crate::eventually;
 
 /// The objects of a kind. `resource` is `plural.version.group`, as kubectl writes it; the kind and an
 /// empty namespace for all follow.
@@ -125,4 +127,16 @@ pub async fn trace(api: &Api<DynamicObject>, name: &str) -> anyhow::Result<(Stri
     let object = api.get(name).await.with_context(|| name.to_owned())?;
     let uid = object.uid().context("an uid")?;
     Ok((uid, object.resource_version().context("a version")?))
+}
+
+/// Waits until an object is gone.
+///
+/// # Errors
+/// It stays, or the API server does not answer.
+pub async fn is_gone(api: &Api<DynamicObject>, name: &str) -> anyhow::Result<()> {
+    eventually(&format!("`{name}` to be gone"), || async {
+        ensure!(api.get_opt(name).await?.is_none(), "still there");
+        Ok(())
+    })
+    .await
 }

@@ -12,7 +12,8 @@ use sluice_tests::case::config_map;
 use sluice_tests::controllers::{Ground, Process, Which};
 use sluice_tests::git_http::{self, Access};
 use sluice_tests::objects::{
-    config_maps, create, git_repositories, is_ready_at, kustomizations, message, request, trace,
+    config_maps, create, git_repositories, is_gone, is_ready_at, kustomizations, message, request,
+    trace,
 };
 use sluice_tests::proxy::{Proxy, Seen};
 use sluice_tests::{Cluster, Programs, WorkTree, eventually};
@@ -225,7 +226,7 @@ async fn killed_at_every_step(which: Which) -> anyhow::Result<()> {
                         .await
                         .with_context(|| what.clone())?;
                     gone.delete("second", &DeleteParams::default()).await?;
-                    is_gone(gone).await?;
+                    is_gone(&gone, "second").await?;
                     outcome
                 }
                 _ => {
@@ -233,9 +234,13 @@ async fn killed_at_every_step(which: Which) -> anyhow::Result<()> {
                     rig.ready_at("second", &revision).await?;
                     let caught = rig.proxy.trap(which.name(), nth);
                     gone.delete("second", &DeleteParams::default()).await?;
-                    let outcome = rig.carried_out(which, caught, is_gone(gone.clone())).await;
+                    let outcome = rig
+                        .carried_out(which, caught, is_gone(&gone, "second"))
+                        .await;
                     let outcome = outcome.with_context(|| what.clone())?;
-                    is_gone(gone).await.with_context(|| what.clone())?;
+                    is_gone(&gone, "second")
+                        .await
+                        .with_context(|| what.clone())?;
                     outcome
                 }
             };
@@ -268,15 +273,6 @@ fn ready(
         })
         .await
     }
-}
-
-/// Waits until `second` is gone.
-async fn is_gone(api: Api<DynamicObject>) -> anyhow::Result<()> {
-    eventually("`second` to be gone", || async {
-        ensure!(api.get_opt("second").await?.is_none(), "still there");
-        Ok(())
-    })
-    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

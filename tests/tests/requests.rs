@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use kube::api::{Api, DeleteParams, DynamicObject};
+use kube::api::DeleteParams;
 use serde_json::json;
 use sluice_tests::case::config_map;
 use sluice_tests::controllers::{Ground, Process, Which};
 use sluice_tests::git_http::{self, Access};
 use sluice_tests::objects::{
-    at, create, git_repositories, is_ready_at, kustomizations, message, request,
+    at, create, git_repositories, is_gone, is_ready_at, kustomizations, message, request,
 };
 use sluice_tests::proxy::{Proxy, Seen};
 use sluice_tests::{Cluster, Programs, WorkTree, eventually};
@@ -72,18 +72,11 @@ async fn of_unchanged(objects: usize, folder: &Path) -> anyhow::Result<Vec<Strin
     // Status and event are written at the same time.
     requests.sort();
     // The next round has the same cluster if it is a real one.
-    delete(&api, "app").await?;
-    delete(&git_repositories(&cluster.client, NAMESPACE), "app").await?;
+    for api in [api, git_repositories(&cluster.client, NAMESPACE)] {
+        api.delete("app", &DeleteParams::default()).await?;
+        is_gone(&api, "app").await?;
+    }
     Ok(requests)
-}
-
-async fn delete(api: &Api<DynamicObject>, name: &str) -> anyhow::Result<()> {
-    api.delete(name, &DeleteParams::default()).await?;
-    eventually("a deletion", || async {
-        ensure!(api.get_opt(name).await?.is_none(), "still there");
-        Ok(())
-    })
-    .await
 }
 
 fn is_ours(seen: &Seen) -> bool {

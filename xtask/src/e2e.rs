@@ -153,7 +153,7 @@ fn kubectl(shared: &Path) -> anyhow::Result<()> {
     crate::kubectl::both(&cluster.kubeconfig())
 }
 
-/// The scenarios of `tests/`, each test file on a fresh real cluster.
+/// The scenarios of `tests/`, each on a fresh real cluster.
 fn scenarios(shared: &Path) -> anyhow::Result<()> {
     let mut failed = Vec::new();
     for &(program, tests) in TESTS {

@@ -518,7 +518,7 @@ fn resolve(
             let version = view_chart(&inner)?.metadata.version;
             accepted(&version).then_some(version)
         } else if address.starts_with(registry::SCHEME) {
-            let chart = format!("{}/{}", address.trim_end_matches('/'), dependency.name);
+            let chart = registry::chart_address(&address, &dependency.name);
             // What cannot be chosen cannot be had either, and is told of then.
             let version = &dependency.version;
             let chosen = registry::choose(&sources.fetcher, env, &chart, version);
@@ -594,7 +594,7 @@ fn fetch(
             dependency.name
         )?;
         let (url, got) = if address.starts_with(registry::SCHEME) {
-            let url = format!("{}/{}", address.trim_end_matches('/'), dependency.name);
+            let url = registry::chart_address(&address, &dependency.name);
             let got = registry::pull(&sources.fetcher, env, &url, &dependency.version);
             (url, got)
         } else {

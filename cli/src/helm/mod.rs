@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
-use sluice_helm::{Limits, NoCluster, World, on_deep_stack};
+use sluice_helm::{Limits, World, on_deep_stack};
 
 use crate::session::GlobalArgs;
 
@@ -147,17 +147,14 @@ pub(crate) fn now() -> (i64, u32) {
 /// The world that templates see: this machine's clock and chance, no cluster.
 pub(crate) fn world() -> World {
     let zone = jiff::tz::TimeZone::system();
+    let entropy = |buffer: &mut [u8]| {
+        if aws_lc_rs::rand::fill(buffer).is_err() {
+            // The library's source cannot fail on any system it supports.
+            buffer.fill(0);
+        }
+    };
     World {
-        now: now(),
         zone: zone.iana_name().unwrap_or_default().to_owned(),
-        entropy: Box::new(|buffer| {
-            if aws_lc_rs::rand::fill(buffer).is_err() {
-                // The library's source cannot fail on any system it supports.
-                buffer.fill(0);
-            }
-        }),
-        lookup: Arc::new(NoCluster),
-        deadline: None,
         resolver: Some(Arc::new(|host: &str| {
             use std::net::ToSocketAddrs as _;
             let addresses = (host, 0).to_socket_addrs().map_err(|e| e.to_string())?;
@@ -166,6 +163,7 @@ pub(crate) fn world() -> World {
                 .next()
                 .ok_or_else(|| format!("lookup {host}: no such host"))
         })),
+        ..World::offline(now(), Box::new(entropy))
     }
 }
 

@@ -2,7 +2,6 @@
 //! takes to have one. Nothing is pushed and nothing is kept.
 
 use std::cell::RefCell;
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -14,7 +13,7 @@ use sluice_helm::chart::MAX_ARCHIVE_BYTES;
 use sluice_helm::package::sha256;
 use sluice_version::{Constraint, Version};
 
-use super::repositories::{Fetcher, told};
+use super::repositories::{Fetcher, body, told};
 use super::{Done, Environment, HelmError, fail};
 
 /// What an address in a registry starts with.
@@ -166,7 +165,8 @@ impl<'f> Registry<'f> {
             request = request.basic_auth(name, Some(word));
         }
         let response = request.send().map_err(|e| HelmError(told(realm, &e)))?;
-        let answer: Json = serde_json::from_slice(&read(accepted(response)?, MAX_TEXT_BYTES)?)?;
+        let answer: Json =
+            serde_json::from_slice(&body(realm, accepted(response)?, MAX_TEXT_BYTES)?)?;
         let token = answer.get("token").or_else(|| answer.get("access_token"));
         match token.and_then(Json::as_str) {
             Some(token) if !token.is_empty() => Ok(token.to_owned()),
@@ -182,7 +182,7 @@ impl<'f> Registry<'f> {
             let Some(url) = next.take() else { break };
             let response = accepted(self.ask(&url, "")?)?;
             next = following(&url, &response);
-            let page: Json = serde_json::from_slice(&read(response, MAX_TEXT_BYTES)?)?;
+            let page: Json = serde_json::from_slice(&body(&url, response, MAX_TEXT_BYTES)?)?;
             let tags = page.get("tags").and_then(Json::as_array);
             let tags = tags.into_iter().flatten().filter_map(Json::as_str);
             versions
@@ -190,6 +190,21 @@ impl<'f> Registry<'f> {
         }
         versions.sort_by(|a, b| b.cmp(a));
         Ok(versions)
+    }
+
+    /// As [`choose`].
+    fn choose(&self, repository: &str, version: &str) -> Done<String> {
+        if Version::parse(version).is_ok() {
+            return Ok(version.to_owned());
+        }
+        let versions = self.versions(repository)?;
+        let constraint = Constraint::parse(if version.is_empty() { "*" } else { version })?;
+        match versions.iter().find(|v| constraint.check(v)) {
+            Some(found) => Ok(found.original().to_owned()),
+            None => fail(format!(
+                "could not locate a version matching provided version string {version}"
+            )),
+        }
     }
 
     /// The manifest of a chart, and its digest.
@@ -211,7 +226,7 @@ impl<'f> Registry<'f> {
                 reference.shown()
             ))));
         }
-        let bytes = read(accepted(response).map_err(failed)?, MAX_TEXT_BYTES)?;
+        let bytes = body(&url, accepted(response).map_err(failed)?, MAX_TEXT_BYTES)?;
         let found = format!("sha256:{}", sha256(&bytes));
         if !reference.digest.is_empty() && reference.digest != found {
             return Err(failed(HelmError(format!(
@@ -254,7 +269,7 @@ impl<'f> Registry<'f> {
             ));
         }
         let url = format!("{}{}/blobs/{wanted}", self.address, reference.repository);
-        let bytes = read(accepted(self.ask(&url, "")?)?, MAX_ARCHIVE_BYTES)?;
+        let bytes = body(&url, accepted(self.ask(&url, "")?)?, MAX_ARCHIVE_BYTES)?;
         match format!("sha256:{}", sha256(&bytes)) == wanted {
             true => Ok(bytes),
             false => fail(format!(
@@ -270,9 +285,11 @@ fn accepted(response: Response) -> Done<Response> {
     if status.is_success() {
         return Ok(response);
     }
-    let url = response.url().clone();
-    let body = read(response, MAX_TEXT_BYTES).unwrap_or_default();
-    let errors: Json = serde_json::from_slice(&body).unwrap_or_default();
+    let mut url = response.url().clone();
+    // Where a registry has sent us to, it may hold a signature.
+    url.set_query(None);
+    let text = body(url.as_str(), response, MAX_TEXT_BYTES).unwrap_or_default();
+    let errors: Json = serde_json::from_slice(&text).unwrap_or_default();
     let told = errors.pointer("/errors/0").map(|error| {
         let part = |key: &str| error.get(key).and_then(Json::as_str).unwrap_or_default();
         let code = part("code").to_lowercase().replace('_', " ");
@@ -284,16 +301,6 @@ fn accepted(response: Response) -> Done<Response> {
         "GET {:?}: response status code {code}: {told}",
         url.as_str()
     ))
-}
-
-/// Reads an answer within bounds.
-fn read(response: Response, limit: u64) -> Done<Vec<u8>> {
-    let mut bytes = Vec::new();
-    response.take(limit + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > limit {
-        true => fail(format!("the registry answers with more than {limit} bytes")),
-        false => Ok(bytes),
-    }
 }
 
 /// The next page, if the registry names one on itself.
@@ -308,14 +315,15 @@ fn following(url: &str, response: &Response) -> Option<String> {
 /// The name and password that `helm registry login` or `docker login` has saved
 /// for a host. Programs that keep them elsewhere are not run.
 fn saved(host: &str, env: &Environment<'_>) -> Option<(String, String)> {
-    let home = || std::env::var_os("HOME").map(PathBuf::from);
     let helm = env.helm.registry_config.clone().or_else(|| {
         let config = super::repositories::config_folder()?;
         Some(config.join("registry/config.json"))
     });
     let docker = match std::env::var_os("DOCKER_CONFIG") {
         Some(folder) => Some(PathBuf::from(folder).join("config.json")),
-        None => home().map(|home| home.join(".docker/config.json")),
+        None => {
+            std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker/config.json"))
+        }
     };
     [helm, docker].into_iter().flatten().find_map(|path| {
         let file: Json = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
@@ -329,6 +337,11 @@ fn saved(host: &str, env: &Environment<'_>) -> Option<(String, String)> {
     })
 }
 
+/// The address of a chart in a repository that is a registry.
+pub(super) fn chart_address(repository: &str, name: &str) -> String {
+    format!("{}/{name}", repository.trim_end_matches('/'))
+}
+
 /// Chooses the version of a chart that a registry has: `version` itself when it
 /// is one, otherwise the highest that it allows.
 ///
@@ -340,18 +353,10 @@ pub(super) fn choose(
     reference: &str,
     version: &str,
 ) -> Done<String> {
-    if Version::parse(version).is_ok() {
-        return Ok(version.to_owned());
-    }
-    let parsed = Reference::parse(reference)?;
-    let versions = Registry::new(fetcher, &parsed.host, env).versions(&parsed.repository)?;
-    let constraint = Constraint::parse(if version.is_empty() { "*" } else { version })?;
-    match versions.iter().find(|v| constraint.check(v)) {
-        Some(found) => Ok(found.original().to_owned()),
-        None => fail(format!(
-            "could not locate a version matching provided version string {version}"
-        )),
-    }
+    let Reference {
+        host, repository, ..
+    } = Reference::parse(reference)?;
+    Registry::new(fetcher, &host, env).choose(&repository, version)
 }
 
 /// Has the archive of a chart, and tells which one it was.
@@ -371,15 +376,16 @@ pub(super) fn pull(
             parsed.tag
         ));
     }
+    let registry = Registry::new(fetcher, &parsed.host, env);
     if parsed.digest.is_empty() {
         let wanted = if parsed.tag.is_empty() {
             version
         } else {
             &parsed.tag
         };
-        parsed.tag = choose(fetcher, env, reference, wanted)?.replace('+', "_");
+        let chosen = registry.choose(&parsed.repository, wanted)?;
+        parsed.tag = chosen.replace('+', "_");
     }
-    let registry = Registry::new(fetcher, &parsed.host, env);
     let (manifest, digest) = registry.manifest(&parsed)?;
     let bytes = registry.archive(&parsed, &manifest)?;
     let shown = parsed.shown();

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::blocking::Response;
 use serde_json::Value as Json;
 use sluice_helm::chart::MAX_ARCHIVE_BYTES;
 use sluice_helm::index::{ChartVersion, Index};
@@ -159,14 +160,7 @@ impl Fetcher {
         if !response.status().is_success() {
             return fail(format!("failed to fetch {url} : {}", response.status()));
         }
-        let mut bytes = Vec::new();
-        response
-            .take(MAX_DOWNLOAD_BYTES + 1)
-            .read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MAX_DOWNLOAD_BYTES {
-            return fail(format!("{url} is larger than {MAX_DOWNLOAD_BYTES} bytes"));
-        }
-        Ok(bytes)
+        body(url, response, MAX_DOWNLOAD_BYTES)
     }
 
     /// Downloads and reads the index of a repository.
@@ -189,6 +183,19 @@ impl Fetcher {
     pub(super) fn archive(&self, repository: &str, version: &ChartVersion) -> Done<Vec<u8>> {
         let url = version.url(repository).map_err(HelmError)?;
         self.get_for(&url, repository)
+    }
+}
+
+/// Reads what `url` answers with, within bounds.
+///
+/// # Errors
+/// There is more, or the connection breaks.
+pub(super) fn body(url: &str, response: Response, limit: u64) -> Done<Vec<u8>> {
+    let mut bytes = Vec::new();
+    response.take(limit + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > limit {
+        true => fail(format!("{url} is larger than {limit} bytes")),
+        false => Ok(bytes),
     }
 }
 

@@ -314,13 +314,7 @@ impl TemplateArgs {
             env.out.write_all(text.as_bytes())?;
             return Ok(());
         }
-        let mut written = Ok(());
-        templated.write(crds, hooks, |piece| {
-            if written.is_ok() {
-                written = env.out.write_all(piece.as_bytes());
-            }
-        });
-        Ok(written?)
+        Ok(templated.write(crds, hooks, |piece| env.out.write_all(piece.as_bytes()))?)
     }
 }
 

@@ -9,6 +9,7 @@ mod funcs;
 pub mod index;
 pub mod jsonpath;
 pub mod lint;
+mod log;
 mod manifest;
 mod ordered;
 pub mod package;

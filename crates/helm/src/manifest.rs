@@ -252,7 +252,7 @@ pub fn collect(
 ) -> Result<Output, ManifestError> {
     let mut heads = Vec::new();
     for (path, content) in &rendered.files {
-        if path.ends_with("NOTES.txt") || !holds_manifests(path, content) {
+        if !holds_manifests(path, content) {
             continue;
         }
         for document in split_documents(content) {
@@ -303,10 +303,10 @@ pub fn collect(
     Ok(output)
 }
 
-/// Whether a rendered file that is no notes is split into manifests at all.
-fn holds_manifests(path: &str, content: &[u8]) -> bool {
+/// Whether a rendered file is split into manifests at all.
+pub(crate) fn holds_manifests(path: &str, content: &[u8]) -> bool {
     let base = path.rsplit('/').next().unwrap_or_default();
-    !base.starts_with('_') && !content.trim_ascii().is_empty()
+    !path.ends_with("NOTES.txt") && !base.starts_with('_') && !content.trim_ascii().is_empty()
 }
 
 fn sort_in(
@@ -341,7 +341,7 @@ fn sort_in(
     let Some(events) = events else {
         warnings.push(format!(
             "level=INFO msg=\"skipping unknown hooks\" hookTypes={}",
-            log_value(&types)
+            crate::log::value(&types)
         ));
         return;
     };
@@ -359,18 +359,6 @@ fn sort_in(
         delete_policies: policies("helm.sh/hook-delete-policy"),
         output_log_policies: policies("helm.sh/hook-output-log-policy"),
     });
-}
-
-/// A text as the value of an attribute in Go's log, quoted if it has to be.
-fn log_value(text: &str) -> String {
-    let is_plain = |c: char| match c {
-        ' ' | '=' | '"' | char::REPLACEMENT_CHARACTER => false,
-        c => !sluice_gotemplate::text::is_space(c) && sluice_gotemplate::text::is_print(c),
-    };
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => text.to_owned(),
-        false => sluice_gotemplate::strconv::quote(text.as_bytes()),
-    }
 }
 
 /// Orders two kinds by a list; kinds that are not in it come last, by name.
@@ -518,15 +506,9 @@ pub enum Crds {
     Include,
 }
 
-/// Writes the manifests as one text, the way records and `helm template` hold
-/// them.
-pub fn manifest_text(chart: &Chart, output: &Output, crds: Crds) -> String {
+/// Writes the manifests as one text, the way records hold them.
+pub fn manifest_text(output: &Output) -> String {
     let mut text = String::new();
-    if crds == Crds::Include {
-        for (name, file) in chart.crds() {
-            push_source(&mut text, &name, &String::from_utf8_lossy(&file.data));
-        }
-    }
     for manifest in &output.manifests {
         push_source(&mut text, &manifest.source, &manifest.content);
     }

@@ -20,17 +20,6 @@ const MAX_TEXTS: usize = 256;
 /// Most notes that one rendering keeps.
 const MAX_NOTES: usize = 10_000;
 
-/// A value as Go's text logs write it: quoted where it could be misread.
-fn log_value(text: &str) -> String {
-    let is_plain =
-        |c: char| c.is_alphanumeric() || (c.is_ascii_graphic() && !matches!(c, '"' | '='));
-    if !text.is_empty() && text.chars().all(is_plain) {
-        text.to_owned()
-    } else {
-        sluice_gotemplate::strconv::quote(text.as_bytes())
-    }
-}
-
 /// Answers `lookup` in templates. A cluster, a recording or nothing stands
 /// behind it.
 pub trait Lookup: Send + Sync {
@@ -88,6 +77,20 @@ pub struct World {
     pub deadline: Option<Deadline>,
     /// What `getHostByName` asks; without it the answer is empty.
     pub resolver: Option<Resolver>,
+}
+
+impl World {
+    /// A world without a cluster, other hosts or a deadline, in UTC.
+    pub fn offline(now: (i64, u32), entropy: Entropy) -> Self {
+        World {
+            now,
+            zone: String::new(),
+            entropy,
+            lookup: Arc::new(NoCluster),
+            deadline: None,
+            resolver: None,
+        }
+    }
 }
 
 /// The host of the templates of one rendering.
@@ -178,7 +181,7 @@ impl Session {
     pub(crate) fn note(&mut self, what: &str, message: &str) {
         // Endless templates must not fill the memory with it.
         if self.noted.len() < MAX_NOTES {
-            let message = log_value(message);
+            let message = crate::log::value(message);
             self.noted.push(format!("{what} message={message}"));
         }
     }

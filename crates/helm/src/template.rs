@@ -1,6 +1,7 @@
 //! `helm template` as a function: a chart and values in, text out.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 
 use sluice_gotemplate::regexp::Regexp;
@@ -12,9 +13,10 @@ use crate::chart::{Chart, glob_matches};
 use crate::dependencies::process_dependencies;
 use crate::funcs;
 use crate::manifest::{
-    Crds, Hook, HookEvent, Notes, Output, collect, push_source, split_documents, under_source,
+    Crds, Hook, HookEvent, Notes, Output, collect, holds_manifests, push_source, split_documents,
+    under_source,
 };
-use crate::render::{ReleaseInfo, RenderError, RenderOptions, Schemas, render_here};
+use crate::render::{Action, ReleaseInfo, RenderError, RenderOptions, Schemas, render_here};
 use crate::session::{Mode, Session, World};
 use crate::stack::on_deep_stack;
 use crate::values::{Nulls, Table};
@@ -34,6 +36,25 @@ pub struct TemplateOptions {
     pub limits: Limits,
     /// What becomes of a chart without all of its dependencies.
     pub missing: Missing,
+}
+
+impl TemplateOptions {
+    /// A first installation, with everything else as Helm has it without flags.
+    pub fn install(name: &str, namespace: &str) -> Self {
+        TemplateOptions {
+            release: ReleaseInfo {
+                name: name.to_owned(),
+                namespace: namespace.to_owned(),
+                revision: 1,
+                action: Action::Install,
+            },
+            capabilities: Capabilities::default(),
+            schemas: Schemas::Check,
+            notes: Notes::Own,
+            limits: Limits::default(),
+            missing: Missing::Refuse,
+        }
+    }
 }
 
 /// Whether a chart is rendered whose Chart.yaml lists dependencies that are not
@@ -152,13 +173,12 @@ fn template_here(
             ))
         })?;
     }
-    check_release_name(&options.release.name).map_err(|text| {
-        let cause = text.trim_start_matches("release name check failed: ");
+    check_release_name(&options.release.name).map_err(|cause| {
         warnings.push(format!(
             "level=ERROR msg=\"release name check failed\" error={}",
-            quote(cause.as_bytes())
+            crate::log::value(&cause)
         ));
-        early(text)
+        early(format!("release name check failed: {cause}"))
     })?;
     process_dependencies(&mut chart, user, Nulls::Helm4, warnings)
         .map_err(|e| early(format!("chart dependencies processing failed: {e}")))?;
@@ -190,7 +210,7 @@ fn template_here(
     let output = collect(&chart, &mut rendered, options.notes, warnings).map_err(|error| {
         let mut partial = String::new();
         for (name, content) in &rendered.files {
-            if !name.ends_with("NOTES.txt") && !content.trim_ascii().is_empty() {
+            if holds_manifests(name, content) {
                 push_source(&mut partial, name, &String::from_utf8_lossy(content));
             }
         }
@@ -234,7 +254,7 @@ fn check_release_name(name: &str) -> Result<(), String> {
          not be longer than 53"
     };
     Err(format!(
-        "release name check failed: release name {}: {problem}",
+        "release name {}: {problem}",
         quote(name.as_bytes())
     ))
 }
@@ -265,12 +285,64 @@ impl Templated {
     /// Writes manifests and hooks the way `helm template` prints them.
     pub fn text(&self, crds: Crds, hooks: Hooks) -> String {
         let mut text = String::new();
-        self.write(crds, hooks, |piece| text.push_str(piece));
+        let Ok(()) = self.write(crds, hooks, |piece| {
+            text.push_str(piece);
+            Ok::<_, Infallible>(())
+        });
         text
     }
 
     /// As [`text`](Self::text), piece by piece.
-    pub fn write(&self, crds: Crds, hooks: Hooks, mut out: impl FnMut(&str)) {
+    ///
+    /// # Errors
+    /// The first that `out` returns; nothing is written after it.
+    pub fn write<E>(
+        &self,
+        crds: Crds,
+        hooks: Hooks,
+        mut out: impl FnMut(&str) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut manifests = self.manifests(crds).peekable();
+        if manifests.peek().is_none() {
+            out("\n")?;
+        }
+        while let Some((source, content)) = manifests.next() {
+            // The last one loses the space at its end, even all that it is.
+            let content = match manifests.peek() {
+                Some(_) => &content,
+                None => content.trim_end(),
+            };
+            let pieces = under_source(&source, content);
+            let shown = match manifests.peek().is_none() && content.is_empty() {
+                true => 3,
+                false => pieces.len(),
+            };
+            pieces[..shown].iter().try_for_each(|piece| out(piece))?;
+        }
+        for hook in self.output.hooks.iter().filter(|hook| hooks.show(hook)) {
+            under_source(&hook.path, &hook.manifest)
+                .into_iter()
+                .try_for_each(&mut out)?;
+        }
+        Ok(())
+    }
+
+    /// The manifests one by one, each with the name of its template, for `--output-dir`: a template's file
+    /// is all of its manifests.
+    pub fn pieces(&self, crds: Crds, hooks: Hooks) -> Vec<(String, String)> {
+        let hooks = self.output.hooks.iter().filter(|hook| hooks.show(hook));
+        let hooks = hooks.map(|hook| (Cow::from(&hook.path), Cow::from(&hook.manifest)));
+        self.manifests(crds)
+            .chain(hooks)
+            .map(|(name, content)| {
+                let text = under_source(&name, &content).concat();
+                (name.into_owned(), text)
+            })
+            .collect()
+    }
+
+    /// The definitions, if they are wanted, and the manifests, each with what it came from.
+    fn manifests(&self, crds: Crds) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         let definitions = match crds {
             Crds::Include => self.chart.crds(),
             Crds::Leave => Vec::new(),
@@ -279,53 +351,7 @@ impl Templated {
             .into_iter()
             .map(|(name, file)| (Cow::from(name), String::from_utf8_lossy(&file.data)));
         let manifests = self.output.manifests.iter();
-        let manifests = manifests.map(|m| (Cow::from(&m.source), Cow::from(&m.content)));
-        let mut documents = definitions.chain(manifests).peekable();
-        if documents.peek().is_none() {
-            out("\n");
-        }
-        while let Some((source, content)) = documents.next() {
-            if documents.peek().is_some() {
-                under_source(&source, &content)
-                    .into_iter()
-                    .for_each(&mut out);
-                continue;
-            }
-            // The last one loses the space at its end, even all that it is.
-            let content = content.trim_end();
-            let pieces = under_source(&source, content);
-            let shown = if content.is_empty() { 3 } else { pieces.len() };
-            pieces[..shown].iter().for_each(|piece| out(piece));
-        }
-        for hook in self.output.hooks.iter().filter(|hook| hooks.show(hook)) {
-            under_source(&hook.path, &hook.manifest)
-                .into_iter()
-                .for_each(&mut out);
-        }
-    }
-
-    /// The manifests one by one, each with the name of its template, for `--output-dir`: a template's file
-    /// is all of its manifests.
-    pub fn pieces(&self, crds: Crds, hooks: Hooks) -> Vec<(String, String)> {
-        let mut pieces: Vec<(String, String)> = Vec::new();
-        let mut add = |name: &str, content: &str| {
-            pieces.push((
-                name.to_owned(),
-                format!("---\n# Source: {name}\n{content}\n"),
-            ));
-        };
-        if crds == Crds::Include {
-            for (name, file) in self.chart.crds() {
-                add(&name, &String::from_utf8_lossy(&file.data));
-            }
-        }
-        for manifest in &self.output.manifests {
-            add(&manifest.source, &manifest.content);
-        }
-        for hook in self.output.hooks.iter().filter(|hook| hooks.show(hook)) {
-            add(&hook.path, &hook.manifest);
-        }
-        pieces
+        definitions.chain(manifests.map(|m| (Cow::from(&m.source), Cow::from(&m.content))))
     }
 }
 

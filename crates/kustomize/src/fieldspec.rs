@@ -110,9 +110,7 @@ impl Path {
                 .collect(),
         }
     }
-}
 
-impl Path {
     /// The parts, as they are written.
     pub(crate) fn texts(&self) -> Vec<&str> {
         self.parts.iter().map(|part| part.text.as_str()).collect()

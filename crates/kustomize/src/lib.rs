@@ -83,23 +83,23 @@ impl Build {
     /// # Errors
     /// A text with control characters that YAML cannot carry.
     pub fn to_yaml(&self) -> Result<String, Errors> {
-        sluice_yaml::write_documents(self.resources.iter().map(|resource| &resource.object))
-            .map_err(|error| Errors {
-                errors: vec![Error::new(self.explain(&error.to_string()), None)],
-                warnings: Vec::new(),
-            })
-    }
-
-    /// What could not be written, with the object that it is in.
-    fn explain(&self, error: &str) -> String {
-        let fails = |resource: &&Resource| {
-            sluice_yaml::write_documents(std::iter::once(&resource.object)).is_err()
-        };
-        match self.resources.iter().find(fails) {
-            Some(resource) => output::explain_object(&resource.object, error),
-            None => error.to_owned(),
+        let mut yaml = String::new();
+        for resource in &self.resources {
+            append(&resource.object, &mut yaml)?;
         }
+        Ok(yaml)
     }
+}
+
+/// Writes one more object; an error says which one it is.
+fn append(object: &serde_json::Value, yaml: &mut String) -> Result<(), Errors> {
+    sluice_yaml::append_document(object, yaml).map_err(|error| {
+        let message = output::explain_object(object, &error.to_string());
+        Errors {
+            errors: vec![Error::new(message, None)],
+            warnings: Vec::new(),
+        }
+    })
 }
 
 /// Builds the directory at `path`, an absolute path in `fs`, or the repository
@@ -140,13 +140,7 @@ pub fn build_text(
     let mut yaml = String::new();
     for resource in &mut resources {
         let object = finished.object(resource)?;
-        sluice_yaml::append_document(&object, &mut yaml).map_err(|error| {
-            let message = output::explain_object(&object, &error.to_string());
-            Errors {
-                errors: vec![Error::new(message, None)],
-                warnings: Vec::new(),
-            }
-        })?;
+        append(&object, &mut yaml)?;
     }
     Ok(BuiltText {
         yaml,

@@ -110,22 +110,20 @@ func fields(t reflect.Type) (all []string) {
 }
 
 func types() {
+	byKind := map[string]reflect.Type{}
 	var kinds []string
 	for gvk, t := range scheme.Scheme.AllKnownTypes() {
-		object, isObject := reflect.New(t).Interface().(metav1.Object)
-		if !isObject || object == nil || gvk.Version == "__internal" || strings.Contains(gvk.Version, "alpha") {
+		_, isObject := reflect.New(t).Interface().(metav1.Object)
+		if !isObject || gvk.Version == "__internal" || strings.Contains(gvk.Version, "alpha") {
 			continue
 		}
-		kinds = append(kinds, gvk.GroupVersion().String()+" "+gvk.Kind)
+		kind := gvk.GroupVersion().String() + " " + gvk.Kind
+		byKind[kind] = t
+		kinds = append(kinds, kind)
 	}
 	sort.Strings(kinds)
 	for _, kind := range kinds {
-		words := strings.Fields(kind)
-		for gvk, t := range scheme.Scheme.AllKnownTypes() {
-			if gvk.GroupVersion().String() == words[0] && gvk.Kind == words[1] {
-				fmt.Printf("%s %d\n", kind, structure(t))
-			}
-		}
+		fmt.Printf("%s %d\n", kind, structure(byKind[kind]))
 	}
 	fmt.Println()
 	for _, line := range lines {

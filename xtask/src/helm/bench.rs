@@ -9,11 +9,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use sluice_helm::Crds;
 use sluice_helm::chart::{Chart, File, load_files};
 use sluice_helm::disk::load_chart;
-use sluice_helm::template::{Hooks, Missing, TemplateOptions, template};
+use sluice_helm::template::{Hooks, TemplateOptions, template};
 use sluice_helm::values::Table;
-use sluice_helm::{Action, Capabilities, Crds, Limits, Notes, ReleaseInfo, Schemas};
 
 use super::cases::world;
 
@@ -304,19 +304,7 @@ fn empty(beside: &Path) -> anyhow::Result<PathBuf> {
 fn render(chart: &Chart, replicas: i64) -> anyhow::Result<usize> {
     let mut user = Table::new();
     user.insert("replicas".to_owned(), replicas.into());
-    let options = TemplateOptions {
-        release: ReleaseInfo {
-            name: "rel".to_owned(),
-            namespace: "default".to_owned(),
-            revision: 1,
-            action: Action::Install,
-        },
-        capabilities: Capabilities::default(),
-        schemas: Schemas::Check,
-        notes: Notes::Own,
-        limits: Limits::default(),
-        missing: Missing::Refuse,
-    };
+    let options = TemplateOptions::install("rel", "default");
     let templated = template(chart.clone(), &user, &options, world())?;
     Ok(templated.text(Crds::Leave, Hooks::All).len())
 }

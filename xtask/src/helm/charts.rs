@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
-use sluice_helm::template::{Hooks, Missing, TemplateOptions, template};
+use sluice_helm::Crds;
+use sluice_helm::template::{Hooks, TemplateOptions, template};
 use sluice_helm::values::{Table, read_values};
-use sluice_helm::{Action, Capabilities, Crds, Limits, Notes, ReleaseInfo, Schemas};
 
 /// Arguments of `cargo xtask charts`.
 #[derive(Debug, clap::Args)]
@@ -165,19 +165,7 @@ pub fn render(chart: &Path, values: Option<&Path>) -> Result<String, String> {
         }
     };
     let chart = sluice_helm::disk::load_chart(chart).map_err(|e| e.to_string())?;
-    let options = TemplateOptions {
-        release: ReleaseInfo {
-            name: "rel".to_owned(),
-            namespace: "ns".to_owned(),
-            revision: 1,
-            action: Action::Install,
-        },
-        capabilities: Capabilities::default(),
-        schemas: Schemas::Check,
-        notes: Notes::Own,
-        limits: Limits::default(),
-        missing: Missing::Refuse,
-    };
+    let options = TemplateOptions::install("rel", "ns");
     template(chart, &user, &options, super::cases::world())
         .map(|templated| templated.text(Crds::Include, Hooks::All))
         .map_err(|error| error.command_text())

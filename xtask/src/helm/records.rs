@@ -9,8 +9,7 @@ use serde_json::Value as Json;
 use sluice_helm::release::{
     Driver, LabelSource, Release, Stamp, Status, encode_json, from_object, record_name, to_object,
 };
-use sluice_helm::template::{Missing, TemplateOptions, template};
-use sluice_helm::{Action, Capabilities, Limits, Notes, ReleaseInfo, Schemas};
+use sluice_helm::template::{TemplateOptions, template};
 
 use super::cases::world;
 
@@ -244,19 +243,7 @@ impl Cluster<'_> {
         let chart = sluice_helm::disk::load_chart(&self.folder.join("c"))?;
         let mut config = sluice_helm::values::Table::new();
         config.insert("a".to_owned(), a.into());
-        let options = TemplateOptions {
-            release: ReleaseInfo {
-                name: name.to_owned(),
-                namespace: "default".to_owned(),
-                revision: 1,
-                action: Action::Install,
-            },
-            capabilities: Capabilities::default(),
-            schemas: Schemas::Check,
-            notes: Notes::Own,
-            limits: Limits::default(),
-            missing: Missing::Refuse,
-        };
+        let options = TemplateOptions::install(name, "default");
         let rendered = template(chart, &config, &options, world())?;
         Ok(Release::pending_install(
             name,

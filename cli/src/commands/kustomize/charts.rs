@@ -3,11 +3,9 @@
 use std::path::Path;
 
 use sluice_helm::disk::load_chart;
-use sluice_helm::template::{
-    Hooks, Missing, TemplateOptions, generated_name, release_name, template,
-};
+use sluice_helm::template::{Hooks, TemplateOptions, generated_name, release_name, template};
 use sluice_helm::values::{Table, merge_tables, read_values};
-use sluice_helm::{Action, Capabilities, Crds, KubeVersion, Limits, Notes, ReleaseInfo, Schemas};
+use sluice_helm::{Capabilities, Crds, KubeVersion};
 use sluice_kustomize::{ChartRequest, FileSystem, HelmInflator};
 
 /// Most files of a chart, and most bytes of them.
@@ -99,17 +97,8 @@ impl Charts {
             namespace => namespace,
         };
         Ok(TemplateOptions {
-            release: ReleaseInfo {
-                name,
-                namespace: namespace.to_owned(),
-                revision: 1,
-                action: Action::Install,
-            },
             capabilities,
-            schemas: Schemas::Check,
-            notes: Notes::Own,
-            limits: Limits::default(),
-            missing: Missing::Refuse,
+            ..TemplateOptions::install(&name, namespace)
         })
     }
 }

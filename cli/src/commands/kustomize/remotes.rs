@@ -186,50 +186,49 @@ mod tests {
 
     use super::*;
 
-    /// A repository whose `base` has a ConfigMap; tag `v1` and branch `other` say which.
+    /// Writes files and commits them on top of what there is.
+    fn commit(repository: &git2::Repository, files: &[(&str, &str)]) -> git2::Oid {
+        let dir = repository.workdir().expect("it has a work tree");
+        let mut index = repository.index().expect("there is one");
+        for (path, content) in files {
+            let file = dir.join(path);
+            std::fs::create_dir_all(file.parent().expect("a folder")).expect("writable");
+            std::fs::write(file, content).expect("writable");
+            index.add_path(Path::new(path)).expect("it is there");
+        }
+        let tree = index.write_tree().expect("writable");
+        index.write().expect("writable");
+        let tree = repository.find_tree(tree).expect("just written");
+        let head = repository.head().and_then(|head| head.peel_to_commit());
+        let parents: Vec<git2::Commit<'_>> = head.into_iter().collect();
+        let parents: Vec<&git2::Commit<'_>> = parents.iter().collect();
+        let me = git2::Signature::now("Test", "test@example.com").expect("valid");
+        repository
+            .commit(Some("HEAD"), &me, &me, "next", &tree, &parents)
+            .expect("writable")
+    }
+
+    /// A repository whose `base` has a ConfigMap; tag `v1` and branch `other` are
+    /// its first commit, whose id is returned.
     fn repository(dir: &Path) -> String {
         let repository = git2::Repository::init(dir).expect("it can be made");
-        let me = git2::Signature::now("Test", "test@example.com").expect("valid");
-        let mut ids = Vec::new();
-        for name in ["one", "two"] {
-            std::fs::create_dir_all(dir.join("base")).expect("writable");
+        let of = |name: &str| {
+            let object = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
             let files = [
-                (
-                    "base/kustomization.yaml",
-                    "resources: [a.yaml]\n".to_owned(),
-                ),
-                (
-                    "base/a.yaml",
-                    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n"),
-                ),
-                ("kustomization.yaml", "resources: [base]\n".to_owned()),
+                ("base/kustomization.yaml", "resources: [a.yaml]\n"),
+                ("base/a.yaml", &object),
+                ("kustomization.yaml", "resources: [base]\n"),
             ];
-            let mut index = repository.index().expect("there is one");
-            for (path, content) in files {
-                std::fs::write(dir.join(path), content).expect("writable");
-                index.add_path(Path::new(path)).expect("it is there");
-            }
-            let tree = index.write_tree().expect("writable");
-            index.write().expect("writable");
-            let tree = repository.find_tree(tree).expect("just written");
-            let parents: Vec<git2::Commit<'_>> = ids
-                .last()
-                .map(|id| repository.find_commit(*id).expect("just written"))
-                .into_iter()
-                .collect();
-            let parents: Vec<&git2::Commit<'_>> = parents.iter().collect();
-            let id = repository
-                .commit(Some("HEAD"), &me, &me, name, &tree, &parents)
-                .expect("writable");
-            ids.push(id);
-        }
-        let first = repository.find_object(ids[0], None).expect("just written");
+            commit(&repository, &files)
+        };
+        let first = of("one");
+        of("two");
+        let first = repository.find_commit(first).expect("just written");
         repository
-            .tag_lightweight("v1", &first, false)
+            .tag_lightweight("v1", first.as_object(), false)
             .expect("writable");
-        let first = repository.find_commit(ids[0]).expect("just written");
         repository.branch("other", &first, false).expect("writable");
-        ids[0].to_string()
+        first.id().to_string()
     }
 
     /// The names of what a kustomization with one resource builds.
@@ -289,20 +288,10 @@ mod tests {
         let path = dir.path().join("repo.git");
         repository(&path);
         let again = git2::Repository::open(&path).expect("just made");
-        let text = "resources: [../outside]\n";
-        std::fs::write(path.join("kustomization.yaml"), text).expect("writable");
-        let mut index = again.index().expect("there is one");
-        index
-            .add_path(Path::new("kustomization.yaml"))
-            .expect("it is there");
-        let tree = index.write_tree().expect("writable");
-        let tree = again.find_tree(tree).expect("just written");
-        let me = git2::Signature::now("Test", "test@example.com").expect("valid");
-        let head = again.head().and_then(|head| head.peel_to_commit());
-        let head = head.expect("there is one");
-        again
-            .commit(Some("HEAD"), &me, &me, "out", &tree, &[&head])
-            .expect("writable");
+        commit(
+            &again,
+            &[("kustomization.yaml", "resources: [../outside]\n")],
+        );
         let error = names(&format!("file://{}", path.display())).unwrap_err();
         assert!(error.contains("outside"), "{error}");
     }

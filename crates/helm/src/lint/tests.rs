@@ -1,17 +1,9 @@
 use super::*;
-use crate::session::NoCluster;
 
 const CHART: &str = "apiVersion: v2\nname: c\nversion: 0.1.0\nicon: https://x/y.png\n";
 
 fn world() -> World {
-    World {
-        now: (0, 0),
-        zone: String::new(),
-        entropy: Box::new(|buffer| buffer.fill(1)),
-        lookup: std::sync::Arc::new(NoCluster),
-        deadline: None,
-        resolver: None,
-    }
+    World::offline((0, 0), Box::new(|buffer| buffer.fill(1)))
 }
 
 fn linted(files: &[(&str, &str)]) -> Findings {

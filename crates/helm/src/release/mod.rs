@@ -228,7 +228,7 @@ impl Release {
             },
             chart: RecordedChart::of(chart),
             config,
-            manifest: crate::manifest::manifest_text(chart, output, crate::Crds::Leave),
+            manifest: crate::manifest::manifest_text(output),
             hooks: output.hooks.clone(),
             apply_method: Some(ApplyMethod::ServerSide),
             labels: BTreeMap::new(),

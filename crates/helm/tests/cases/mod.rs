@@ -27,17 +27,13 @@
 //! `cargo xtask goldens --suite helm --verify` compares with the real Helm,
 //! `--update` writes what it says.
 
-use std::sync::Arc;
-
 use sluice_helm::chart::{File, load_files};
 use sluice_helm::disk::{read_folder, write_file};
-use sluice_helm::template::{Hooks, Missing, TemplateOptions, show_only, template};
+use sluice_helm::template::{Hooks, TemplateOptions, show_only, template};
 use sluice_helm::values::{
     SetKind, Table, merge_tables, read_values, set_json, set_literal, set_values,
 };
-use sluice_helm::{
-    Action, Capabilities, Crds, KubeVersion, Limits, NoCluster, Notes, ReleaseInfo, Schemas, World,
-};
+use sluice_helm::{Action, Crds, KubeVersion, Limits, Schemas, World};
 
 /// Chart.yaml of cases that bring none.
 pub const CHART: &str = "apiVersion: v2\nname: c\nversion: 0.1.0\n";
@@ -202,14 +198,7 @@ pub fn printed(text: &str) -> String {
 
 /// The world of the cases: no chance, no cluster, a fixed time.
 pub fn world() -> World {
-    World {
-        now: (1_700_000_000, 0),
-        zone: String::new(),
-        entropy: Box::new(|buffer| buffer.fill(7)),
-        lookup: Arc::new(NoCluster),
-        deadline: None,
-        resolver: None,
-    }
+    World::offline((1_700_000_000, 0), Box::new(|buffer| buffer.fill(7)))
 }
 
 /// What we make of a case: what is printed, or the text of the error.
@@ -236,17 +225,8 @@ pub fn outcome_within(case: &Case, limits: Limits) -> Result<String, String> {
     // As a folder is read.
     files.sort_by(|a, b| a.name.split('/').cmp(b.name.split('/')));
     let mut options = TemplateOptions {
-        release: ReleaseInfo {
-            name: "r".to_owned(),
-            namespace: "default".to_owned(),
-            revision: 1,
-            action: Action::Install,
-        },
-        capabilities: Capabilities::default(),
-        schemas: Schemas::Check,
-        notes: Notes::Own,
         limits,
-        missing: Missing::Refuse,
+        ..TemplateOptions::install("r", "default")
     };
     let mut crds = Crds::Leave;
     let mut hooks = Hooks::All;
